@@ -1,0 +1,245 @@
+//! Dose-volume histograms: every structure of every source under every resolved dose of a course.
+
+mod rows;
+
+use crate::course::{
+    Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, DvhCurve, Finding, Geometry, Level, ResolvedDose,
+    Structure, load_dose, read_json, read_json_at, to_json,
+};
+use crate::config::{self, DvhSettings};
+use rtpipeline_engine::{
+    Input, Output, PlanContext, Policy, Resources, RootedPath, Stage, StageDoc, Unit, UnitContext, UnitError,
+};
+use rtpipeline_geometry::DoseGrid;
+use rtpipeline_geometry::dvh::{DvhOptions, OutsideGrid, dvh};
+use rtpipeline_geometry::{FillRule, PlaneStack, StackOptions};
+use serde::{Deserialize, Serialize};
+
+/// The stage.
+#[derive(Clone, Debug, Default)]
+pub struct DvhStage {
+    settings: DvhSettings,
+    policy: Policy,
+}
+
+impl DvhStage {
+    /// With these settings and this policy.
+    pub fn new(settings: DvhSettings, policy: Policy) -> Self {
+        Self { settings, policy }
+    }
+}
+
+/// What a unit is told.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DvhTask {
+    patient_id: String,
+    course_id: String,
+    patient_dir: String,
+    manifest: RootedPath,
+    catalogue: RootedPath,
+    settings: DvhSettings,
+}
+
+impl Stage for DvhStage {
+    type Subject = Course;
+    type Task = DvhTask;
+
+    fn name(&self) -> &'static str {
+        "dvh"
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn describe(&self) -> StageDoc {
+        StageDoc {
+            title: "Dose-volume histograms and metrics from contours and dose",
+            inputs: "structure catalogue, RTSTRUCT and label maps, RTDOSE",
+            outputs: "dvh_metrics.{csv,parquet,xlsx}, metadata/dvh.json; tables dvh_metrics, dvh_curves",
+        }
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
+    fn plan(&self, cx: &PlanContext<'_>, course: &Course) -> Result<Vec<Unit<DvhTask>>, UnitError> {
+        let paths = CoursePaths::new(&course.patient_dir, &course.course_id);
+        let manifest: CourseManifest = read_json_at(cx.roots, &paths.manifest())?;
+        let catalogue: Catalogue = read_json_at(cx.roots, &paths.catalogue())?;
+        let mut inputs = vec![
+            Input { role: "course".into(), path: paths.manifest() },
+            Input { role: "structures".into(), path: paths.catalogue() },
+        ];
+        let mut add = |role: &str, path: &RootedPath| {
+            if !inputs.iter().any(|i| i.path == *path) {
+                inputs.push(Input { role: role.to_owned(), path: path.clone() });
+            }
+        };
+        for s in &catalogue.structures {
+            add("structure", s.shape.file());
+        }
+        for d in &manifest.resolved_doses {
+            for c in &d.components {
+                add("dose", &c.file.path);
+            }
+        }
+        let task = DvhTask {
+            patient_id: course.patient_id.clone(),
+            course_id: course.course_id.clone(),
+            patient_dir: course.patient_dir.clone(),
+            manifest: paths.manifest(),
+            catalogue: paths.catalogue(),
+            settings: self.settings.clone(),
+        };
+        Ok(vec![Unit { part: None, task, inputs, resources: Resources { memory: 512 << 20, gpus: 0 } }])
+    }
+
+    fn run(&self, cx: &UnitContext, task: &DvhTask) -> Result<Output, UnitError> {
+        let manifest: CourseManifest = read_json(cx, &task.manifest)?;
+        let catalogue: Catalogue = read_json(cx, &task.catalogue)?;
+        let case = Case {
+            patient_id: &task.patient_id,
+            course_id: &task.course_id,
+            manifest: &manifest,
+            settings: &task.settings,
+        };
+        let mut result = DvhArtefact::default();
+        let doses: Vec<(&ResolvedDose, Result<DoseGrid, UnitError>)> =
+            manifest.resolved_doses.iter().map(|d| (d, load_dose(cx, d))).collect();
+        for (d, grid) in &doses {
+            if let Err(e) = grid {
+                result.findings.push(Finding::new(
+                    Level::Error,
+                    "dose.not_read",
+                    format!("Dose “{}” could not be read.", d.label),
+                    format!("It has no metrics: {e}."),
+                ));
+            }
+        }
+        let mut geometry = Geometry::new(cx, case.stack_options());
+        for s in &catalogue.structures {
+            structure_rows(&case, s, geometry.stack(s), &doses, &mut result);
+        }
+        result.findings.sort();
+        result.findings.dedup();
+        write(cx, task, result)
+    }
+}
+
+/// What rows are made for: a course, or the single case of `rtpipeline dvh`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Case<'a> {
+    /// Patient ID of the rows.
+    pub(crate) patient_id: &'a str,
+    /// Course of the rows.
+    pub(crate) course_id: &'a str,
+    /// The objects.
+    pub(crate) manifest: &'a CourseManifest,
+    /// The settings.
+    pub(crate) settings: &'a DvhSettings,
+}
+
+impl Case<'_> {
+    /// How contours become planes.
+    pub(crate) fn stack_options(&self) -> StackOptions {
+        StackOptions {
+            fill: if self.settings.fill == config::FillRule::Union { FillRule::Union } else { FillRule::EvenOdd },
+            default_thickness: slice_spacing(self.manifest),
+            ..StackOptions::default()
+        }
+    }
+}
+
+/// Rows, curves and findings of one structure under every dose.
+pub(crate) fn structure_rows(
+    case: &Case<'_>,
+    s: &Structure,
+    stack: Result<Option<PlaneStack>, UnitError>,
+    doses: &[(&ResolvedDose, Result<DoseGrid, UnitError>)],
+    result: &mut DvhArtefact,
+) {
+    let key = rows::Key { patient_id: case.patient_id, course_id: case.course_id, structure: s, manifest: case.manifest };
+    let stack = match stack {
+        Ok(Some(k)) => k,
+        Ok(None) => {
+            let reason = "the structure has no closed planar contour";
+            return rows::without_value(&key, doses.iter().map(|d| d.0), "no_contours", reason, result);
+        }
+        Err(e) => return rows::without_value(&key, doses.iter().map(|d| d.0), "unreadable", &e.message, result),
+    };
+    for f in &stack.findings {
+        result.findings.push(Finding::new(Level::Caution, f.code(), f.text(), f.meaning()).about(s.name.clone()));
+    }
+    if doses.is_empty() {
+        return result.rows.push(rows::volume_only(&key, &stack, &case.manifest.dose_resolution_reason).to_map());
+    }
+    let frame = rows::structure_frame(case.manifest, s);
+    for (d, grid) in doses {
+        let grid = match grid {
+            Ok(g) => g,
+            Err(e) => {
+                rows::without_value(&key, std::iter::once(*d), "dose_unreadable", &e.message, result);
+                continue;
+            }
+        };
+        if !frame.is_empty() && !d.frame_of_reference_uid.is_empty() && frame != d.frame_of_reference_uid {
+            let reason = "structure and dose are in different frames of reference, and no registration is applied";
+            rows::without_value(&key, std::iter::once(*d), "frame_of_reference", reason, result);
+            continue;
+        }
+        let zero = case.settings.outside_grid == config::OutsideGrid::Zero;
+        let outside = if zero { OutsideGrid::Zero } else { OutsideGrid::Exclude };
+        let h = dvh(&stack, grid, &DvhOptions { outside, ..DvhOptions::default() });
+        let cover = h.covered_fraction;
+        if cover < 0.9995 {
+            let policy = if zero {
+                "It counts as 0 Gy there."
+            } else {
+                "Its metrics describe the covered part only."
+            };
+            let percent = 100.0 * (1.0 - cover);
+            result.findings.push(
+                Finding::new(
+                    if cover < 0.5 { Level::Error } else { Level::Caution },
+                    "dose.grid_coverage",
+                    format!("The dose grid ends inside {}: {percent:.1} % of its volume has no dose.", s.name),
+                    policy,
+                )
+                .about(s.name.clone()),
+            );
+        }
+        result.rows.push(rows::metrics(&key, d, &stack, &h).to_map());
+        if h.max.is_some() {
+            let step = case.settings.curve_step_gy;
+            result.curves.push(DvhCurve {
+                dose_id: d.id.clone(),
+                roi_number: s.number,
+                roi_name: s.name.clone(),
+                source: s.source.clone(),
+                volume_cc: h.reference_volume_cc(),
+                step_gy: step,
+                volume_percent: h.curve(step),
+            });
+        }
+    }
+}
+
+fn write(cx: &UnitContext, task: &DvhTask, result: DvhArtefact) -> Result<Output, UnitError> {
+    let paths = CoursePaths::new(&task.patient_dir, &task.course_id);
+    let mut out = Output::default();
+    out.files.push(cx.write("dvh", paths.file("metadata/dvh.json"), &to_json(&result)?)?);
+    let def = crate::records::dvh_metrics();
+    crate::stages::course_tables(cx, &paths, &def, &result.rows, &mut out)?;
+    let curve_rows = result.curves.iter().map(|c| crate::course::curve_row(&task.patient_id, &task.course_id, c)).collect();
+    out.rows.insert("dvh_metrics".into(), result.rows);
+    out.rows.insert("dvh_curves".into(), curve_rows);
+    Ok(out)
+}
+
+fn slice_spacing(m: &CourseManifest) -> Option<f64> {
+    let image = m.course.images.iter().find(|i| i.planning)?;
+    image.grid.as_ref().map(|g| g.spacing()[2])
+}
