@@ -325,7 +325,7 @@ pub fn run(
 }
 
 fn engine_error(e: EngineError) -> RunError {
-    if e.is_locked() { RunError::Busy(e.to_string()) } else { RunError::Engine(e) }
+    if matches!(e, EngineError::Locked { .. }) { RunError::Busy(e.to_string()) } else { RunError::Engine(e) }
 }
 
 fn options(request: &Request, settings: &Settings, run_dir: &Path) -> RunOptions {

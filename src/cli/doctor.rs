@@ -118,7 +118,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
             name: "Memory".into(),
             found: true,
             required: false,
-            detail: format!("{} usable of {}", human_bytes(memory.available), human_bytes(memory.total)),
+            detail: format!("{} usable, limited by the {}", human_bytes(memory.available), memory.limited_by),
             meaning: "units are admitted within this budget".into(),
         },
         Finding {
@@ -136,7 +136,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
     ];
     all.extend(external(settings));
     let here = std::env::current_dir().unwrap_or_default();
-    let disk = machine::free_disk(&here);
+    let disk = free_disk(&here);
     all.push(Finding {
         name: "Disk".into(),
         found: true,
@@ -169,6 +169,13 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
     };
     super::print_bytes(text.as_bytes())?;
     Ok(if missing { Exit::Environment } else { Exit::Done })
+}
+
+/// Free space of the file system that holds a folder.
+fn free_disk(dir: &Path) -> Option<u64> {
+    let disks = sysinfo::Disks::new_with_refreshed_list().ok()?;
+    let holding = disks.iter().filter(|d| dir.starts_with(d.mount_point()));
+    holding.max_by_key(|d| d.mount_point().as_os_str().len()).map(sysinfo::Disk::available_space)
 }
 
 fn own(name: &str, meaning: &str) -> Finding {

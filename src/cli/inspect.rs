@@ -3,7 +3,7 @@
 use super::args::{ExplainArgs, StatusArgs};
 use super::exit::{Exit, Failure};
 use crate::index::Inventory;
-use rtpipeline_engine::{Event, FailureKind, read_events, store};
+use rtpipeline_engine::{DigestCache, Event, FailureKind, PlanContext, RunLock, Subject as _, UnitId, read_events, store};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ pub(super) fn status(args: &StatusArgs) -> Result<Exit, Failure> {
 
 fn status_text(dir: &Path, as_json: bool) -> Result<(String, bool), Failure> {
     let events = read_events(dir).map_err(|e| Failure::input(e.to_string()))?;
-    let live = store::lock_holder(dir).is_some();
+    let live = RunLock::holder(dir).map_err(|e| Failure::input(e.to_string()))?.is_some();
     let mut running = BTreeSet::new();
     for line in &events {
         match &line.event {
@@ -58,10 +58,7 @@ fn status_text(dir: &Path, as_json: bool) -> Result<(String, bool), Failure> {
         let record = record.map_err(|e| Failure::input(e.to_string()))?;
         *done.entry(record.id.stage.clone()).or_default() += 1;
     }
-    let mut failures = Vec::new();
-    for f in store::current_failures(dir).map_err(|e| Failure::input(e.to_string()))? {
-        failures.push(f.map_err(|e| Failure::input(e.to_string()))?);
-    }
+    let failures = store::current_failures(dir).map_err(|e| Failure::input(e.to_string()))?;
     let courses = Inventory::load(dir).map_or(0, |i| i.courses.len());
     if as_json {
         let f: Vec<_> = failures
@@ -109,6 +106,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
     let saved = crate::results::RunFile::load(&args.outdir).map_err(Failure::input)?;
     let pipeline = crate::pipeline::build(&saved.settings)?;
     let roots = crate::pipeline::roots(&saved.request(&args.outdir), &saved.settings);
+    let digests = DigestCache::load(&dir.join("digests.json"));
     let mut text = String::new();
     for c in chosen {
         for entry in &pipeline.stages {
@@ -116,13 +114,41 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
             if args.stage.as_deref().is_some_and(|s| s != name) {
                 continue;
             }
-            let lines = store::explain(&dir, &roots, entry.stage.as_ref(), c)
-                .map_err(|e| Failure::input(e.to_string()))?;
-            for l in lines {
-                text.push_str(&l.to_string());
-                text.push('\n');
+            let id = UnitId { stage: name.to_owned(), scope: c.scope(), part: None };
+            let units = match entry.stage.erased_plan(&PlanContext { roots: &roots }, c) {
+                Ok(u) => u,
+                Err(e) => {
+                    text.push_str(&format!("{id}\n    cannot be planned yet: {e}\n"));
+                    continue;
+                }
+            };
+            for u in units {
+                let id = UnitId { part: u.part, ..id.clone() };
+                let version = entry.stage.erased_version();
+                match store::explain(&dir, &roots, &digests, &id, version, &u.task, &u.inputs) {
+                    Ok(x) => text.push_str(&explanation(&x)),
+                    Err(e) => text.push_str(&format!("{id}\n    stale: {e}\n")),
+                }
             }
         }
     }
     super::print_bytes(text.as_bytes())
+}
+
+fn explanation(x: &store::Explanation) -> String {
+    let mut t = format!("{}\n", x.id);
+    if x.fresh {
+        t.push_str("    fresh: inputs, settings, stage version and outputs are those of its record\n");
+    }
+    if let Some(e) = &x.carried_over {
+        t.push_str(&format!("    failed before with the same inputs, not tried again: {e}\n"));
+    }
+    for c in &x.changes {
+        t.push_str(&format!("    stale: {c}\n"));
+    }
+    t.push_str(&format!("    stage version {}\n", x.stage_version));
+    for i in &x.inputs {
+        t.push_str(&format!("    input {} {} {}\n", i.role, i.blake3.get(..12).unwrap_or_default(), i.path));
+    }
+    t
 }

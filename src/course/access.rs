@@ -62,7 +62,7 @@ impl<'a> Geometry<'a> {
         let contours = match &s.shape {
             Shape::Contours { file, roi_number } => {
                 let set = self.set(file)?;
-                let roi = set.rois.iter().find(|r| r.number == *roi_number);
+                let roi = set.rois.iter().find(|r| r.number == i64::from(*roi_number));
                 let roi = roi.ok_or_else(|| UnitError::data(format!("{file} has no ROI {roi_number}")))?;
                 roi.contours.clone()
             }
@@ -149,7 +149,8 @@ pub fn load_dose(cx: &UnitContext, d: &ResolvedDose) -> Result<DoseGrid, UnitErr
     for c in &d.components {
         let dose = read_dose(&cx.resolve(&c.file.path)?)
             .map_err(|e| UnitError::data(format!("{}: {e}", c.file.path)))?;
-        grids.push((dose.grid, c.weight));
+        let grid = dose.grid.ok_or_else(|| UnitError::data(format!("{}: the dose has no grid", c.file.path)))?;
+        grids.push((grid, c.weight));
     }
     match grids.as_slice() {
         [] => Err(UnitError::data("the resolved dose has no component")),

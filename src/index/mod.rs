@@ -13,8 +13,10 @@ mod tests;
 use crate::config::{MergeCriteria, OrganizeSettings, Privacy};
 use crate::course::{Course, Finding, Level};
 use rayon::prelude::*;
-use rtpipeline_dicom::digest::content_digest;
-use rtpipeline_dicom::link::{Account, Facts, LinkOptions, Linked, MergeBy, link};
+use rtpipeline_dicom::digest::digest;
+use rtpipeline_dicom::guard::{Object, OpenError};
+use rtpipeline_dicom::link::{Account, Class, Facts, LinkOptions, Linked, MergeBy, link};
+use rtpipeline_dicom::rtdose::read_dose;
 use rtpipeline_dicom::scan::{ScanError, ScanOptions, ScannedFile, scan_folder, unescape};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -123,7 +125,9 @@ pub fn build(
         max_days: settings.max_days,
     };
     let linked = link(&facts, &options);
-    Ok(inventory(&scanned, &facts, &linked))
+    let mut out = inventory(&scanned, &facts, &linked);
+    check_orphaned_doses(root, &scanned, &facts, &mut out);
+    Ok(out)
 }
 
 /// Facts of all files; contents are compared only where files share a SOP Instance UID.
@@ -159,7 +163,7 @@ fn facts(root: &Path, scanned: &[ScannedFile]) -> Vec<Facts> {
         .collect();
     let digests: Vec<(usize, Result<String, String>)> = shared
         .into_par_iter()
-        .map(|i| (i, content_digest(&scanned[i].path(root)).map_err(|e| e.to_string())))
+        .map(|i| (i, content(&scanned[i].path(root)).map_err(|e| e.to_string())))
         .collect();
     for (i, digest) in digests {
         match digest {
@@ -168,6 +172,39 @@ fn facts(root: &Path, scanned: &[ScannedFile]) -> Vec<Facts> {
         }
     }
     facts
+}
+
+/// Digest of an object whatever its encoding. What is said of the person besides the Patient ID does not count: a corrected
+/// birth date makes no other object.
+fn content(path: &Path) -> Result<String, OpenError> {
+    let mut object = Object::read(path)?;
+    object.data.elements.retain(|e| e.tag.0 != 0x0010 || e.tag.1 == 0x0020);
+    Ok(digest(&object))
+}
+
+/// Doses above this are no treatment (Gy).
+const IMPLAUSIBLE_GY: f64 = 300.0;
+
+/// Orphaned doses are used by nobody, so nobody else would notice that one is no dose of a treatment.
+fn check_orphaned_doses(root: &Path, scanned: &[ScannedFile], facts: &[Facts], out: &mut Inventory) {
+    for (s, f) in scanned.iter().zip(facts).filter(|(_, f)| f.refused.is_none() && f.class() == Class::Dose) {
+        let Some(row) = out.files.iter_mut().find(|r| r.path == f.path && r.account == "orphan") else { continue };
+        let grid = read_dose(&s.path(root)).ok().and_then(|d| d.grid);
+        let max = grid.map_or(0.0, |g| g.values.iter().fold(0.0_f64, |m, &v| m.max(f64::from(v))));
+        if max > IMPLAUSIBLE_GY {
+            let what = format!("its maximum of {max:.0} Gy is not that of a treatment");
+            row.reason.push_str(&format!("; {what}"));
+            out.findings.push(
+                Finding::new(
+                    Level::Caution,
+                    "dose.implausible",
+                    format!("A dose that is not used is implausible: {what}."),
+                    "Its units or scaling may be wrong.",
+                )
+                .about(&f.path),
+            );
+        }
+    }
 }
 
 fn inventory(scanned: &[ScannedFile], facts: &[Facts], linked: &Linked) -> Inventory {

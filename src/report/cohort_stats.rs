@@ -50,13 +50,8 @@ pub fn cohort_dvh(curves: &[CurveOf]) -> Vec<CohortDvh> {
     for c in curves.iter().filter(|c| !c.points.is_empty() && c.points.iter().flatten().all(|v| v.is_finite())) {
         groups.entry(&c.structure).or_default().push(c);
     }
-    let top = groups
-        .values()
-        .flatten()
-        .flat_map(|c| &c.points)
-        .filter(|p| p[1] > 1e-4)
-        .map(|p| p[0])
-        .fold(0.1, f64::max);
+    let top =
+        groups.values().flatten().flat_map(|c| &c.points).filter(|p| p[1] > 1e-4).map(|p| p[0]).fold(0.1, f64::max);
     let step_gy = 1.05 * top / (BINS - 1) as f64;
     let mut out: Vec<CohortDvh> = groups.into_iter().map(|(name, group)| band(name, &group, step_gy)).collect();
     out.sort_by(|a, b| b.n.cmp(&a.n).then_with(|| a.structure.cmp(&b.structure)));
@@ -90,7 +85,15 @@ fn band(name: &str, group: &[&CurveOf], step_gy: f64) -> CohortDvh {
     } else {
         Vec::new()
     };
-    CohortDvh { structure: name.to_owned(), n: group.len(), step_gy, median, middle: [q25, q75], most: [p5, p95], outliers }
+    CohortDvh {
+        structure: name.to_owned(),
+        n: group.len(),
+        step_gy,
+        median,
+        middle: [q25, q75],
+        most: [p5, p95],
+        outliers,
+    }
 }
 
 /// Quantile of sorted values, type 7.
@@ -158,7 +161,12 @@ mod tests {
 
     #[test]
     fn findings_are_counted_once_per_course() {
-        let f = |what: &str| Finding { level: Level::Error, what: what.into(), code: "dose.none".into(), ..Default::default() };
+        let f = |what: &str| Finding {
+            level: Level::Error,
+            what: what.into(),
+            code: "dose.none".into(),
+            ..Default::default()
+        };
         let (a, b) = (f("No dose."), f("No dose."));
         let g = group_findings([("P1", &a), ("P1", &b), ("P2", &a)]);
         assert_eq!((g.len(), g[0].courses), (1, 2));

@@ -8,7 +8,9 @@ fn page(n: usize, text: &str) -> CohortPage {
         .map(|c| CurveOf {
             structure: t(),
             course: format!("{text}{c}"),
-            points: (0..80).map(|d| [d as f64, 1.0 / (1.0 + ((d as f64 - 20.0 - c as f64 / 5.0) / 4.0).exp())]).collect(),
+            points: (0..80)
+                .map(|d| [d as f64, 1.0 / (1.0 + ((d as f64 - 20.0 - c as f64 / 5.0) / 4.0).exp())])
+                .collect(),
         })
         .collect();
     CohortPage {
@@ -20,13 +22,22 @@ fn page(n: usize, text: &str) -> CohortPage {
         metrics: vec![MetricPanel {
             title: t(),
             axis: t(),
-            rows: vec![MetricRow { structure: t(), values: (0..n).map(|c| ((c * 7919 % 1000) as f64 / 10.0, c)).collect() }],
+            rows: vec![MetricRow {
+                structure: t(),
+                values: (0..n).map(|c| ((c * 7919 % 1000) as f64 / 10.0, c)).collect(),
+            }],
         }],
         agreement: vec![AgreementStrip { structure: t(), dice: (0..n).map(|c| (0.9, c)).collect(), hd95_mm: vec![] }],
         missing: vec![MissingRow { label: t(), missing: (0..n).map(|c| c % 3 == 0).collect() }],
         radiomics: vec![t()],
-        run: RunChart { intervals: vec![RunInterval { stage: t(), start: 0.0, end: 4.0, failed: true }], ..Default::default() },
-        columns: vec![Column { name: t(), ..Default::default() }, Column { name: t(), kind: ColumnKind::Number(1), hidden: false }],
+        run: RunChart {
+            intervals: vec![RunInterval { stage: t(), start: 0.0, end: 4.0, failed: true }],
+            ..Default::default()
+        },
+        columns: vec![
+            Column { name: t(), ..Default::default() },
+            Column { name: t(), kind: ColumnKind::Number(1), hidden: false },
+        ],
         courses: (0..n)
             .map(|c| CourseRow {
                 name: format!("{text}{c}"),
@@ -67,7 +78,13 @@ fn two_thousand_courses_stay_small() {
 #[test]
 fn an_empty_cohort_says_so() {
     let html = render_cohort(&CohortPage::default()).unwrap();
-    for s in ["There are no courses.", "No unit failed.", "No course has a finding.", "No course has a histogram.", "all results were fresh"] {
+    for s in [
+        "There are no courses.",
+        "No unit failed.",
+        "No course has a finding.",
+        "No course has a histogram.",
+        "all results were fresh",
+    ] {
         assert!(html.contains(s), "{s}");
     }
     assert_eq!(html, render_cohort(&CohortPage::default()).unwrap());

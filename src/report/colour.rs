@@ -33,9 +33,10 @@ pub(crate) fn hex(c: Rgb) -> String {
 
 /// Golden-angle hue from a hash of the name, so that a structure has one colour in all courses.
 pub(crate) fn from_name(name: &str) -> Rgb {
-    let hash = name.to_lowercase().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ b as u64).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = name
+        .to_lowercase()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3));
     let hue = ((hash >> 20) % 1009) as f64 * 137.507_764;
     to_gamut(0.68, 0.15, hue.rem_euclid(360.0).to_radians())
 }

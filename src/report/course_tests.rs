@@ -42,12 +42,15 @@ fn page(text: &str, structures: usize) -> CoursePage {
             }
         }
     }
-    let image = encode_image(&volume, ImageKind::Ct, &ImageOptions { label: text.to_owned(), ..Default::default() }).unwrap();
+    let image =
+        encode_image(&volume, ImageKind::Ct, &ImageOptions { label: text.to_owned(), ..Default::default() }).unwrap();
     let list: Vec<StructureContours> = (0..structures)
         .map(|n| {
             let d = n as f64 % 7.0;
             let loops = (1..5)
-                .map(|k| [[-20.0 - d, -10.0], [20.0, -10.0], [20.0, 10.0 + d]].map(|p| [p[0], p[1], 3.0 * k as f64]).to_vec())
+                .map(|k| {
+                    [[-20.0 - d, -10.0], [20.0, -10.0], [20.0, 10.0 + d]].map(|p| [p[0], p[1], 3.0 * k as f64]).to_vec()
+                })
                 .collect();
             let info = StructureInfo {
                 id: format!("s{n}"),
@@ -64,12 +67,21 @@ fn page(text: &str, structures: usize) -> CoursePage {
     let dose = DoseInput { grid: &grid, values: &values, label: text, prescription_gy: Some(20.0) };
     let series: Vec<DvhSeries> = (0..structures)
         .map(|n| {
-            let points: Vec<[f64; 2]> =
-                (0..200).map(|d| [d as f64 / 3.0, 1.0 / (1.0 + ((d as f64 - 60.0 - 3.0 * n as f64) / 9.0).exp())]).collect();
-            DvhSeries { id: format!("s{n}"), low: Some(points.clone()), high: Some(points.clone()), points, volume_cc: Some(12.0), mean_gy: Some(20.0) }
+            let points: Vec<[f64; 2]> = (0..200)
+                .map(|d| [d as f64 / 3.0, 1.0 / (1.0 + ((d as f64 - 60.0 - 3.0 * n as f64) / 9.0).exp())])
+                .collect();
+            DvhSeries {
+                id: format!("s{n}"),
+                low: Some(points.clone()),
+                high: Some(points.clone()),
+                points,
+                volume_cc: Some(12.0),
+                mean_gy: Some(20.0),
+            }
         })
         .collect();
-    let input = KeyPictureInput { image: Some((&volume, ImageKind::Ct)), dose: Some(dose), structures: &list, point: None };
+    let input =
+        KeyPictureInput { image: Some((&volume, ImageKind::Ct)), dose: Some(dose), structures: &list, point: None };
     let assets = CourseAssets {
         structures: list.iter().map(|s| s.info.clone()).collect(),
         contours: Some(encode_contours(&list, &image.grid).unwrap()),
@@ -84,8 +96,25 @@ fn page(text: &str, structures: usize) -> CoursePage {
         head: vec![t()],
         tiles: vec![Tile::new(t(), t())],
         findings: vec![Finding { level: Level::Error, what: t(), meaning: t(), code: t() }],
-        goals: vec![Goal { structure: t(), structure_id: Some("s0".into()), goal: t(), unit: t(), reason: t(), mark: Some(GoalMark { dose_gy: 19.0, volume_percent: 95.0, at_least: true }), ..Default::default() }],
-        structures: (0..structures).map(|n| StructureRow { id: format!("s{n}"), name: t(), source: t(), flags: vec![t()], reason: t(), ..Default::default() }).collect(),
+        goals: vec![Goal {
+            structure: t(),
+            structure_id: Some("s0".into()),
+            goal: t(),
+            unit: t(),
+            reason: t(),
+            mark: Some(GoalMark { dose_gy: 19.0, volume_percent: 95.0, at_least: true }),
+            ..Default::default()
+        }],
+        structures: (0..structures)
+            .map(|n| StructureRow {
+                id: format!("s{n}"),
+                name: t(),
+                source: t(),
+                flags: vec![t()],
+                reason: t(),
+                ..Default::default()
+            })
+            .collect(),
         agreement: vec![AgreementRow { structure: t(), a: t(), b: t(), reason: t(), ..Default::default() }],
         objects: vec![ObjectRow { kind: t(), label: t(), detail: t(), reason: t(), ..Default::default() }],
         radiomics: vec![RadiomicsRow { structure: t(), source: t(), image: t(), reason: t(), ..Default::default() }],
@@ -124,7 +153,10 @@ fn hostile_texts_leave_the_same_document() {
         assert_eq!(plain(&html), plain(&harmless), "{short}");
         assert_eq!(html.matches("<script").count(), harmless.matches("<script").count(), "{short}");
         assert!(!html.contains("onerror=window") || html.contains("&lt;img src=x onerror=window"), "{short}");
-        assert!(html.chars().all(|c| !('\u{202a}'..='\u{202e}').contains(&c) && c != '\0' && c != '\u{1b}' && c != '\r'), "{short}");
+        assert!(
+            html.chars().all(|c| !('\u{202a}'..='\u{202e}').contains(&c) && c != '\0' && c != '\u{1b}' && c != '\r'),
+            "{short}"
+        );
         assert!(!html.contains("href=\"javascript:"), "{short}");
     }
 }
@@ -151,18 +183,18 @@ fn page_is_deterministic_and_carries_its_policy_first() {
         }
         assert_eq!(found, if tag == "<style>" { 2 } else { 1 });
     }
-    assert!(!html.contains("style=") && !html.contains("http://") || html.matches("http://").count() == html.matches("http://www.w3.org/2000/svg").count());
+    assert!(
+        !html.contains("style=") && !html.contains("http://")
+            || html.matches("http://").count() == html.matches("http://www.w3.org/2000/svg").count()
+    );
 }
 
 #[test]
 fn thirty_structures_stay_within_the_budget_for_text() {
     let html = render_course(&page("Structure_name_of_usual_length", 30)).unwrap();
-    let data: usize = html
-        .split("<script type=\"text/plain\"")
-        .skip(1)
-        .map(|p| p.find("</script>").unwrap_or(0))
-        .sum::<usize>()
-        + html.split("data:image/jpeg;base64,").skip(1).map(|p| p.find('"').unwrap_or(0)).sum::<usize>();
+    let data: usize =
+        html.split("<script type=\"text/plain\"").skip(1).map(|p| p.find("</script>").unwrap_or(0)).sum::<usize>()
+            + html.split("data:image/jpeg;base64,").skip(1).map(|p| p.find('"').unwrap_or(0)).sum::<usize>();
     let text = html.len() - data;
     assert!(text <= 150_000, "{text} bytes");
 }
@@ -170,7 +202,13 @@ fn thirty_structures_stay_within_the_budget_for_text() {
 #[test]
 fn empty_parts_are_said_in_words() {
     let html = render_course(&CoursePage::default()).unwrap();
-    for sentence in ["No image is shown.", "There is no dose.", "There are no structures.", "Radiomics was not computed.", "No structure set refers to this image."] {
+    for sentence in [
+        "No image is shown.",
+        "There is no dose.",
+        "There are no structures.",
+        "Radiomics was not computed.",
+        "No structure set refers to this image.",
+    ] {
         assert!(html.contains(sentence), "{sentence}");
     }
     assert_eq!(html.matches("<h1").count(), 1);
@@ -186,8 +224,21 @@ fn empty_parts_are_said_in_words() {
 #[test]
 fn sections_stand_in_order_with_unique_ids() {
     let html = render_course(&page("x", 2)).unwrap();
-    let order = ["summary", "findings", "images", "dvh", "structures", "agreement", "doses", "radiomics", "assumptions", "files", "footer"];
-    let at: Vec<usize> = order.iter().map(|id| html.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("{id}"))).collect();
+    let order = [
+        "summary",
+        "findings",
+        "images",
+        "dvh",
+        "structures",
+        "agreement",
+        "doses",
+        "radiomics",
+        "assumptions",
+        "files",
+        "footer",
+    ];
+    let at: Vec<usize> =
+        order.iter().map(|id| html.find(&format!("id=\"{id}\"")).unwrap_or_else(|| panic!("{id}"))).collect();
     assert!(at.is_sorted());
     let mut ids: Vec<&str> = html.split(" id=\"").skip(1).map(|p| p.split('"').next().unwrap()).collect();
     let n = ids.len();

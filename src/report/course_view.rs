@@ -59,7 +59,8 @@ pub(super) fn render(page: &CoursePage) -> Result<String, ReportError> {
         }
     }
     let has_dvh = assets.curves.as_ref().is_some_and(|c| !c.ids.is_empty());
-    let svg = if has_dvh { dvh::svg(&curves(assets, &shown, &index)?, &marks(&page.goals, &index)) } else { String::new() };
+    let svg =
+        if has_dvh { dvh::svg(&curves(assets, &shown, &index)?, &marks(&page.goals, &index)) } else { String::new() };
     let view = View::new(page, &index, viewer, has_dvh, &shown);
     render::render(Page::Course, &view, vec![("dvh", svg)], &colours(&shown), blocks)
 }
@@ -124,11 +125,7 @@ fn colours(shown: &[Shown]) -> String {
     format!("{light}@media screen and (prefers-color-scheme:dark){{{dark}}}")
 }
 
-fn curves(
-    assets: &CourseAssets,
-    shown: &[Shown],
-    index: &HashMap<String, usize>,
-) -> Result<Vec<Curve>, ReportError> {
+fn curves(assets: &CourseAssets, shown: &[Shown], index: &HashMap<String, usize>) -> Result<Vec<Curve>, ReportError> {
     let Some(block) = &assets.curves else { return Ok(Vec::new()) };
     let decoded = decode_curves(block)?;
     Ok(block
@@ -254,13 +251,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn new(
-        page: &'a CoursePage,
-        index: &HashMap<String, usize>,
-        viewer: bool,
-        has_dvh: bool,
-        shown: &[Shown],
-    ) -> Self {
+    fn new(page: &'a CoursePage, index: &HashMap<String, usize>, viewer: bool, has_dvh: bool, shown: &[Shown]) -> Self {
         static EMPTY: Tile = Tile { value: None, label: String::new() };
         let mut findings: Vec<_> = page.findings.iter().collect();
         findings.sort_by_key(|f| f.level);
@@ -333,7 +324,8 @@ fn remarks(page: &CoursePage, viewer: bool, shown: &[Shown], index: &HashMap<Str
     if assets.doses.is_empty() {
         out.push(if page.absent.dose.is_empty() { "There is no dose.".to_owned() } else { page.absent.dose.clone() });
     }
-    let name = |id: &String| index.get(id).and_then(|&n| shown.get(n)).map_or("?".to_owned(), |s| text::short(&s.name).0);
+    let name =
+        |id: &String| index.get(id).and_then(|&n| shown.get(n)).map_or("?".to_owned(), |s| text::short(&s.name).0);
     if let Some(c) = &assets.contours {
         let lost: Vec<String> = c
             .ids
@@ -431,7 +423,13 @@ mod tests {
 
     #[test]
     fn goals_have_sign_unit_and_word() {
-        let g = Goal { value: Some(61.27), unit: "Gy".into(), margin: Some(1.73), verdict: Verdict::Met, ..Default::default() };
+        let g = Goal {
+            value: Some(61.27),
+            unit: "Gy".into(),
+            margin: Some(1.73),
+            verdict: Verdict::Met,
+            ..Default::default()
+        };
         let v = goal(&g);
         assert_eq!((v["value"].as_str().unwrap(), v["margin"].as_str().unwrap()), ("61.27 Gy", "+1.73 Gy"));
         let n = goal(&Goal { reason: "structure not found".into(), ..Default::default() });

@@ -20,13 +20,13 @@ mod sha256;
 pub mod text;
 
 pub use assets::{
-    ContourBlock, CourseAssets, CurveBlock, DoseBlock, DoseInput, DvhSeries, ImageBlock, ImageKind, ImageOptions,
-    KeyPicture, KeyPictureInput, StructureContours, StructureGroup, StructureInfo, encode_contours, encode_curves,
-    encode_dose, encode_image, key_pictures, outlines_of_mask,
+    AssetInput, ContourBlock, CourseAssets, CurveBlock, DoseBlock, DoseInput, DvhSeries, ImageBlock, ImageKind,
+    ImageOptions, KeyPicture, KeyPictureInput, StructureContours, StructureGroup, StructureInfo, build_assets,
+    encode_contours, encode_curves, encode_dose, encode_image, key_pictures, outlines_of_mask,
 };
 pub use cohort::{
-    AgreementStrip, Cell, CohortFinding, CohortPage, Column, ColumnKind, CourseRow, FailureRow, MetricPanel,
-    MetricRow, MissingRow, RunChart, RunInterval, ValueOf, render_cohort,
+    AgreementStrip, Cell, CohortFinding, CohortPage, Column, ColumnKind, CourseRow, FailureRow, MetricPanel, MetricRow,
+    MissingRow, RunChart, RunInterval, ValueOf, render_cohort,
 };
 pub use cohort_stats::{CohortDvh, CurveOf, cohort_dvh, group_findings};
 pub use course::{

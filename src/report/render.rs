@@ -3,8 +3,8 @@
 use super::sha256::sha256;
 use super::{ReportError, text};
 use base64::Engine as _;
-use minijinja::value::Value;
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -95,10 +95,12 @@ pub(crate) fn render(
         ("script".to_owned(), safe(script)),
     ];
     context.extend(html.into_iter().map(|(k, v)| (k.to_owned(), safe(v))));
-    let data: String = blocks
-        .iter()
-        .map(|b| format!("<script type=\"{}\" id=\"{}\">{}</script>\n", b.mime, text::escape(&b.id), b.body))
-        .collect();
+    let mut data = String::new();
+    for b in &blocks {
+        data.push_str(&format!("<script type=\"{}\" id=\"{}\">", b.mime, text::escape(&b.id)));
+        data.push_str(&b.body);
+        data.push_str("</script>\n");
+    }
     context.push(("blocks".to_owned(), safe(data)));
     context.push(("v".to_owned(), to_value(serde_json::to_value(view)?)));
     let env = environment()?;
@@ -124,6 +126,7 @@ fn environment() -> Result<Environment<'static>, Error> {
     env.add_filter("count", |v: Value| number(&v, |x| text::count(x.max(0.0) as u64)));
     env.add_filter("seconds", |v: Value| number(&v, text::duration));
     env.add_filter("name", |v: Value| Value::from_safe_string(text::name_html(v.as_str().unwrap_or_default())));
+    env.add_filter("remark", |v: Value| Value::from_safe_string(text::remark_html(v.as_str().unwrap_or_default())));
     env.add_template("layout.html", LAYOUT)?;
     env.add_template("footer.html", FOOTER)?;
     env.add_template("course.html", COURSE)?;
@@ -181,7 +184,16 @@ mod tests {
     fn scripts_never_parse_markup_or_text_as_code() {
         for page in [Page::Course, Page::Cohort] {
             let script = page.script();
-            for banned in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "http:", "https:"] {
+            for banned in [
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                "new Function",
+                "http:",
+                "https:",
+            ] {
                 // The SVG name space is a name, not an address that is fetched.
                 let text = script.replace("http://www.w3.org/2000/svg", "");
                 assert!(!text.contains(banned), "{page:?} uses {banned}");
@@ -205,7 +217,8 @@ mod tests {
     #[test]
     fn page_colours_have_enough_contrast() {
         use super::super::colour::contrast;
-        let hex = |s: &str| -> [u8; 3] { std::array::from_fn(|n| u8::from_str_radix(&s[1 + 2 * n..3 + 2 * n], 16).unwrap()) };
+        let hex =
+            |s: &str| -> [u8; 3] { std::array::from_fn(|n| u8::from_str_radix(&s[1 + 2 * n..3 + 2 * n], 16).unwrap()) };
         let (light, dark) = STYLE.split_once("prefers-color-scheme:dark").expect("a dark part");
         for part in [light, dark] {
             let get = |name: &str| {

@@ -22,11 +22,7 @@ fn root_fraction(prime: u64, degree: u32) -> u32 {
     while high - low > 1 {
         let mid = u128::midpoint(low, high);
         // mid^degree ≤ prime · 2^(32·degree), compared after dropping 32 bits of the cube that cannot decide.
-        let below = if degree == 2 {
-            mid * mid <= (prime as u128) << 64
-        } else {
-            cube_at_most(mid, prime as u128)
-        };
+        let below = if degree == 2 { mid * mid <= (prime as u128) << 64 } else { cube_at_most(mid, prime as u128) };
         if below { low = mid } else { high = mid }
     }
     (low & 0xffff_ffff) as u32
@@ -82,7 +78,7 @@ mod tests {
     use super::*;
 
     fn hex(data: &[u8]) -> String {
-        sha256(data).iter().map(|b| format!("{b:02x}")).collect()
+        sha256(data).iter().fold(String::new(), |s, b| s + &format!("{b:02x}"))
     }
 
     /// NIST's examples (csrc.nist.gov, SHA256.pdf, and the one-million-a message of FIPS 180-2).

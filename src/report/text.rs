@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 
 /// Longest name shown in full, characters.
 pub const NAME_LIMIT: usize = 64;
+/// Longest remark in a table shown in full, characters.
+pub const REMARK_LIMIT: usize = 300;
 /// Longest text put into a `title` attribute, characters.
 const TITLE_LIMIT: usize = 10_000;
 
@@ -50,17 +52,30 @@ pub fn escape(text: &str) -> String {
 
 /// Text cut at [`NAME_LIMIT`] characters; the second value is the full text when something was cut.
 pub fn short(text: &str) -> (String, Option<String>) {
+    cut(text, NAME_LIMIT)
+}
+
+fn cut(text: &str, limit: usize) -> (String, Option<String>) {
     let clean = visible(text);
-    if clean.chars().count() <= NAME_LIMIT {
+    if clean.chars().count() <= limit {
         return (clean.into_owned(), None);
     }
-    let cut = clean.chars().take(NAME_LIMIT - 1).chain(std::iter::once('…')).collect();
+    let cut = clean.chars().take(limit - 1).chain(std::iter::once('…')).collect();
     (cut, Some(clean.chars().take(TITLE_LIMIT).collect()))
 }
 
 /// A name as HTML: cut, escaped, full text in `title`.
 pub fn name_html(text: &str) -> String {
-    match short(text) {
+    html(cut(text, NAME_LIMIT))
+}
+
+/// A remark as HTML: as a name, but cut at [`REMARK_LIMIT`].
+pub fn remark_html(text: &str) -> String {
+    html(cut(text, REMARK_LIMIT))
+}
+
+fn html(cut: (String, Option<String>)) -> String {
+    match cut {
         (s, None) => escape(&s),
         (s, Some(full)) => format!("<span title=\"{}\">{}</span>", escape(&full), escape(&s)),
     }
@@ -181,7 +196,10 @@ mod tests {
         assert_eq!(fixed(1234567.0, 0), "1,234,567");
         assert_eq!(fixed(9999.94, 1), "9999.9");
         assert_eq!(fixed(f64::NAN, 1), "—");
-        assert_eq!((cc(0.0312), cc(9.996), cc(47.93), cc(186.32)), ("0.03".into(), "10.0".into(), "47.9".into(), "186".into()));
+        assert_eq!(
+            (cc(0.0312), cc(9.996), cc(47.93), cc(186.32)),
+            ("0.03".into(), "10.0".into(), "47.9".into(), "186".into())
+        );
         assert_eq!(duration(66.2), "66 s");
         assert_eq!(duration(10_680.0), "2 h 58 min");
         assert_eq!(duration(245.0), "4 min 5 s");

@@ -268,7 +268,7 @@ fn panel(title: &str, axis: &str, column: &str, rows: &[&Row], index: &Index) ->
             values: rows
                 .iter()
                 .filter(|r| text(r, "ROI_Name") == s && !text(r, "Segmentation_Source").starts_with("Auto"))
-                .filter_map(|r| Some((index.place(r)?, number(r, column)?)))
+                .filter_map(|r| Some((number(r, column)?, index.place(r)?)))
                 .collect(),
         })
         .filter(|r: &MetricRow| !r.values.is_empty())

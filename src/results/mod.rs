@@ -14,7 +14,7 @@ use crate::config::Settings;
 use crate::index::Inventory;
 use crate::pipeline::Request;
 use crate::records::{self, ParquetStream, Row, TableDef, data_dictionary, write_table};
-use crate::stages::radiomics::{Modality, ParameterSets};
+use crate::stages::radiomics::{Modality, ParameterSets, column_names};
 use gather::Gathered;
 use rtpipeline_engine::RunReport;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,7 @@ fn definitions(settings: &Settings) -> Result<Vec<TableDef>, String> {
     let mut defs = records::all();
     for m in [Modality::Ct, Modality::Mr, Modality::Pet] {
         let name = &m.table()["radiomics_".len()..];
-        defs.push(records::radiomics(name, params.of(m).column_names()));
+        defs.push(records::radiomics(name, column_names(params.of(m))));
     }
     Ok(defs)
 }

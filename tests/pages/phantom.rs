@@ -70,7 +70,8 @@ impl Phantom {
         grid.origin = self.at(corner);
         let values = (0..grid.len())
             .map(|m| {
-                let l = self.local(grid.world([(m % n[0]) as f64, (m / n[0] % n[1]) as f64, (m / (n[0] * n[1])) as f64]));
+                let l =
+                    self.local(grid.world([(m % n[0]) as f64, (m / n[0] % n[1]) as f64, (m / (n[0] * n[1])) as f64]));
                 if (0..3).all(|a| l[a].abs() < DOSE[a]) { 20.0 } else { 0.0 }
             })
             .collect();
@@ -163,8 +164,7 @@ fn course(phantom: &Phantom, kind: Kind, text: &dyn Fn(&str) -> String) -> Cours
     let volume = phantom.image();
     let (dose_grid, values) = phantom.dose();
     let label = text("Plan dose");
-    let dose =
-        DoseInput { grid: &dose_grid, values: &values, label: &label, prescription_gy: Some(20.0) };
+    let dose = DoseInput { grid: &dose_grid, values: &values, label: &label, prescription_gy: Some(20.0) };
     let mut structures = Vec::new();
     for n in 0..kind.structures {
         let (name, source, half) = match n {
@@ -172,7 +172,11 @@ fn course(phantom: &Phantom, kind: Kind, text: &dyn Fn(&str) -> String) -> Cours
             1 => ("Heart".to_owned(), "Manual", [40.0, 30.0, 21.0]),
             2 => ("Heart".to_owned(), "AutoTotalSegmentator:total", [38.0, 33.0, 21.0]),
             3 => ("Ring".to_owned(), "Custom", [46.0, 40.0, 24.0]),
-            _ => (format!("organ_{n}"), "AutoTotalSegmentator:total", [20.0 + n as f64 % 13.0, 24.0 - n as f64 % 9.0, 15.0]),
+            _ => (
+                format!("organ_{n}"),
+                "AutoTotalSegmentator:total",
+                [20.0 + n as f64 % 13.0, 24.0 - n as f64 % 9.0, 15.0],
+            ),
         };
         let color = [Some([255, 0, 255]), Some([255, 255, 0]), None, Some([0, 0, 128])][n % 4];
         structures.push(StructureContours {
@@ -204,12 +208,22 @@ fn course(phantom: &Phantom, kind: Kind, text: &dyn Fn(&str) -> String) -> Cours
         structures: &structures,
         point: contours.as_ref().and_then(|c| c.start),
     };
-    let series: Vec<DvhSeries> =
-        (0..kind.structures).map(|n| sigmoid(&format!("s{n}"), 40.0 / (1.0 + n as f64 * 0.4), 1.0 + n as f64 / 4.0, f64::from(u8::from(n < 6)))).collect();
+    let series: Vec<DvhSeries> = (0..kind.structures)
+        .map(|n| {
+            sigmoid(&format!("s{n}"), 40.0 / (1.0 + n as f64 * 0.4), 1.0 + n as f64 / 4.0, f64::from(u8::from(n < 6)))
+        })
+        .collect();
     let list: Vec<StructureInfo> = structures.iter().map(|s| s.info.clone()).collect();
     CoursePage {
         title: text("P-0007 · course 2024-03"),
-        head: [format!("CT of 2024-03-11 ({} slices, 3.0 mm)", phantom.grid.dims[2]), "plan “LIVER_20”".into(), "20.0 Gy in 5 fractions (from the plan's dose reference)".into()].iter().map(|s| text(s)).collect(),
+        head: [
+            format!("CT of 2024-03-11 ({} slices, 3.0 mm)", phantom.grid.dims[2]),
+            "plan “LIVER_20”".into(),
+            "20.0 Gy in 5 fractions (from the plan's dose reference)".into(),
+        ]
+        .iter()
+        .map(|s| text(s))
+        .collect(),
         tiles: vec![
             Tile::new("1 of 2", "goals met, 1 without value"),
             Tile::new("100.0 %", text("PTV_20 V19Gy")),
@@ -219,35 +233,153 @@ fn course(phantom: &Phantom, kind: Kind, text: &dyn Fn(&str) -> String) -> Cours
             Tile::missing("findings: none counted"),
         ],
         findings: vec![
-            Finding { level: Level::Caution, what: text("Two plans could be meant; the approved one was used."), meaning: text("The other is of the same day."), code: "plan.choice".into() },
-            Finding { level: Level::Error, what: text("The dose grid ends inside organ_4."), meaning: text("4.1 % of its volume has no dose; Dmean is given as a range."), code: "dose.grid_coverage".into() },
+            Finding {
+                level: Level::Caution,
+                what: text("Two plans could be meant; the approved one was used."),
+                meaning: text("The other is of the same day."),
+                code: "plan.choice".into(),
+            },
+            Finding {
+                level: Level::Error,
+                what: text("The dose grid ends inside organ_4."),
+                meaning: text("4.1 % of its volume has no dose; Dmean is given as a range."),
+                code: "dose.grid_coverage".into(),
+            },
         ],
-        goals: if kind.dose { vec![
-            Goal { structure: text("PTV_20"), structure_id: Some("s0".into()), goal: "V19Gy ≥ 95 %".into(), value: Some(100.0), unit: "%".into(), margin: Some(5.0), verdict: Verdict::Met, mark: Some(GoalMark { dose_gy: 19.0, volume_percent: 95.0, at_least: true }), ..Default::default() },
-            Goal { structure: text("Heart"), structure_id: Some("s1".into()), goal: "Dmean ≤ 10 Gy".into(), value: Some(14.61), unit: "Gy".into(), margin: Some(-4.61), verdict: Verdict::NotMet, ..Default::default() },
-            Goal { structure: text("Lung_L"), goal: "V5Gy ≤ 40 %".into(), value: Some(39.8), unit: "%".into(), margin: Some(0.2), verdict: Verdict::Open, reason: "band straddles the limit".into(), ..Default::default() },
-            Goal { structure: text("Parotid_L"), goal: "Dmean ≤ 26 Gy".into(), reason: text("structure not found"), ..Default::default() },
-        ] } else { vec![] },
-        structures: list.iter().enumerate().map(|(n, s)| StructureRow {
-            id: s.id.clone(), name: s.name.clone(), source: s.source.clone(), volume_cc: Some(86.5 + 31.7 * n as f64), planes: Some(12),
-            mean_gy: kind.dose.then_some(40.0 / (1.0 + n as f64 * 0.4)), d98_gy: kind.dose.then_some(3.2), d2_gy: kind.dose.then_some(41.1),
-            mean_bounds_gy: (n == 4).then_some([3.1, 4.7]), flags: if n == 3 { vec![text("built from incomplete parts")] } else { vec![] }, ..Default::default()
-        }).collect(),
-        agreement: if kind.structures > 2 { vec![AgreementRow { structure: text("Heart"), a: "Manual".into(), b: "AutoTotalSegmentator:total".into(), dice: Some(0.9412), hd95_mm: Some(4.21), mean_distance_mm: Some(1.13), volume_difference_cc: Some(-12.4), ..Default::default() }] } else { vec![] },
+        goals: if kind.dose {
+            vec![
+                Goal {
+                    structure: text("PTV_20"),
+                    structure_id: Some("s0".into()),
+                    goal: "V19Gy ≥ 95 %".into(),
+                    value: Some(100.0),
+                    unit: "%".into(),
+                    margin: Some(5.0),
+                    verdict: Verdict::Met,
+                    mark: Some(GoalMark { dose_gy: 19.0, volume_percent: 95.0, at_least: true }),
+                    ..Default::default()
+                },
+                Goal {
+                    structure: text("Heart"),
+                    structure_id: Some("s1".into()),
+                    goal: "Dmean ≤ 10 Gy".into(),
+                    value: Some(14.61),
+                    unit: "Gy".into(),
+                    margin: Some(-4.61),
+                    verdict: Verdict::NotMet,
+                    ..Default::default()
+                },
+                Goal {
+                    structure: text("Lung_L"),
+                    goal: "V5Gy ≤ 40 %".into(),
+                    value: Some(39.8),
+                    unit: "%".into(),
+                    margin: Some(0.2),
+                    verdict: Verdict::Open,
+                    reason: "band straddles the limit".into(),
+                    ..Default::default()
+                },
+                Goal {
+                    structure: text("Parotid_L"),
+                    goal: "Dmean ≤ 26 Gy".into(),
+                    reason: text("structure not found"),
+                    ..Default::default()
+                },
+            ]
+        } else {
+            vec![]
+        },
+        structures: list
+            .iter()
+            .enumerate()
+            .map(|(n, s)| StructureRow {
+                id: s.id.clone(),
+                name: s.name.clone(),
+                source: s.source.clone(),
+                volume_cc: Some(86.5 + 31.7 * n as f64),
+                planes: Some(12),
+                mean_gy: kind.dose.then_some(40.0 / (1.0 + n as f64 * 0.4)),
+                d98_gy: kind.dose.then_some(3.2),
+                d2_gy: kind.dose.then_some(41.1),
+                mean_bounds_gy: (n == 4).then_some([3.1, 4.7]),
+                flags: if n == 3 { vec![text("built from incomplete parts")] } else { vec![] },
+                ..Default::default()
+            })
+            .collect(),
+        agreement: if kind.structures > 2 {
+            vec![AgreementRow {
+                structure: text("Heart"),
+                a: "Manual".into(),
+                b: "AutoTotalSegmentator:total".into(),
+                dice: Some(0.9412),
+                hd95_mm: Some(4.21),
+                mean_distance_mm: Some(1.13),
+                volume_difference_cc: Some(-12.4),
+                ..Default::default()
+            }]
+        } else {
+            vec![]
+        },
         objects: vec![
-            ObjectRow { kind: "plan".into(), label: text("LIVER_20"), detail: "5 fractions, approved".into(), used: Use::Used, reason: text("the only approved plan") },
-            ObjectRow { kind: "dose".into(), label: text("PLAN"), detail: "40 × 36 × 24, max 20.00 Gy".into(), used: Use::Summed, reason: String::new() },
-            ObjectRow { kind: "dose".into(), label: text("BEAM 1"), detail: "beam dose".into(), used: Use::NotUsed, reason: "part of the plan dose".into() },
+            ObjectRow {
+                kind: "plan".into(),
+                label: text("LIVER_20"),
+                detail: "5 fractions, approved".into(),
+                used: Use::Used,
+                reason: text("the only approved plan"),
+            },
+            ObjectRow {
+                kind: "dose".into(),
+                label: text("PLAN"),
+                detail: "40 × 36 × 24, max 20.00 Gy".into(),
+                used: Use::Summed,
+                reason: String::new(),
+            },
+            ObjectRow {
+                kind: "dose".into(),
+                label: text("BEAM 1"),
+                detail: "beam dose".into(),
+                used: Use::NotUsed,
+                reason: "part of the plan dose".into(),
+            },
         ],
-        radiomics: vec![RadiomicsRow { structure: text("PTV_20"), source: "Manual".into(), image: "CT".into(), voxels: Some(48_211), features: Some(107), missing: Some(0), ..Default::default() }],
-        assumptions: vec![text("End caps reach half a slice beyond the first and last contour."), "Dose is trilinear between voxel centres.".into()],
-        files: vec![FileRow { kind: "dvh_metrics".into(), count: 3, link: vec!["dvh_metrics.csv".into()] }, FileRow { kind: "NIFTI".into(), count: 14, link: vec![] }],
+        radiomics: vec![RadiomicsRow {
+            structure: text("PTV_20"),
+            source: "Manual".into(),
+            image: "CT".into(),
+            voxels: Some(48_211),
+            features: Some(107),
+            missing: Some(0),
+            ..Default::default()
+        }],
+        assumptions: vec![
+            text("End caps reach half a slice beyond the first and last contour."),
+            "Dose is trilinear between voxel centres.".into(),
+        ],
+        files: vec![
+            FileRow { kind: "dvh_metrics".into(), count: 3, link: vec!["dvh_metrics.csv".into()] },
+            FileRow { kind: "NIFTI".into(), count: 14, link: vec![] },
+        ],
         cohort_link: vec!["cohort.html".into()],
-        footer: Footer { version: "0.1.0".into(), date: "2026-11-21".into(), settings: "3f9c00e1".into(), schema: "1".into(), inputs: vec!["1.2.826.0.1.3680043.2.1125.1".into()] },
+        footer: Footer {
+            version: "0.1.0".into(),
+            date: "2026-11-21".into(),
+            settings: "3f9c00e1".into(),
+            schema: "1".into(),
+            inputs: vec!["1.2.826.0.1.3680043.2.1125.1".into()],
+        },
         absent: Absent {
-            image: if kind.image { String::new() } else { "No image series has the frame of reference of the dose.".into() },
+            image: if kind.image {
+                String::new()
+            } else {
+                "No image series has the frame of reference of the dose.".into()
+            },
             dose: if kind.dose { String::new() } else { "There is no dose in the export.".into() },
-            structures: if kind.structures > 0 { String::new() } else { "No structure set refers to this image.".into() },
+            structures: if kind.structures > 0 {
+                String::new()
+            } else {
+                "No structure set refers to this image.".into()
+            },
             ..Default::default()
         },
         assets: CourseAssets {
@@ -279,7 +411,11 @@ fn cohort(n: usize, text: &dyn Fn(&str) -> String) -> CohortPage {
     let mut lacks = vec![vec![false; n]; names.len()];
     for c in 0..n {
         for (m, name) in names.iter().enumerate() {
-            let at = if m == 5 { 60.0 + random(&mut s) } else { 12.0 + 4.0 * m as f64 + 12.0 * (random(&mut s) + random(&mut s)) };
+            let at = if m == 5 {
+                60.0 + random(&mut s)
+            } else {
+                12.0 + 4.0 * m as f64 + 12.0 * (random(&mut s) + random(&mut s))
+            };
             lacks[m][c] = random(&mut s) < [0.0, 0.01, 0.0, 0.0, 0.14, 0.0, 0.55][m];
             if lacks[m][c] {
                 continue;
@@ -287,7 +423,8 @@ fn cohort(n: usize, text: &dyn Fn(&str) -> String) -> CohortPage {
             rows[m].push((if c == 17 && m == 0 { 80.0 } else { at }, c));
             if c < 300 {
                 let w = if m == 5 { 0.6 } else { 3.5 };
-                let points = (0..140).map(|d| d as f64 * 0.5).map(|d| [d, 1.0 / (1.0 + ((d - at) / w).exp())]).collect();
+                let points =
+                    (0..140).map(|d| d as f64 * 0.5).map(|d| [d, 1.0 / (1.0 + ((d - at) / w).exp())]).collect();
                 curves.push(CurveOf { structure: text(name), course: format!("{}/2024-03", folder(c)), points });
             }
         }
@@ -297,42 +434,122 @@ fn cohort(n: usize, text: &dyn Fn(&str) -> String) -> CohortPage {
     for c in 0..n.min(400) {
         for (m, stage) in stages.iter().enumerate() {
             let start = c as f64 * 20.0 + m as f64 * 900.0;
-            intervals.push(RunInterval { stage: (*stage).into(), start, end: start + 30.0 + 500.0 * random(&mut s), failed: c % 90 == 7 && m == 3 });
+            intervals.push(RunInterval {
+                stage: (*stage).into(),
+                start,
+                end: start + 30.0 + 500.0 * random(&mut s),
+                failed: c % 90 == 7 && m == 3,
+            });
         }
     }
     CohortPage {
         title: text(&format!("Cohort · {n} courses")),
         head: vec!["run of 2026-11-21".into(), "2 h 58 min".into(), "14 workers".into(), text("settings 3f9c…e1")],
-        tiles: vec![Tile::new(n.to_string(), "courses done"), Tile::new("333", "with findings"), Tile::new("166", "failed units' courses"), Tile::new("1204", "files not used, with reason"), Tile::new("0.91", "median Dice manual / auto"), Tile::new("66 s", "median time per course")],
-        findings: if n == 0 { vec![] } else { vec![
-            CohortFinding { level: Level::Error, what: text("No dose in the export."), meaning: "Dose columns are empty.".into(), code: "dose.none".into(), courses: 121 },
-            CohortFinding { level: Level::Caution, what: text("PenileBulb is missing."), meaning: "Statistics of it stand on the others.".into(), code: "structure.missing".into(), courses: 1100 },
-        ] },
+        tiles: vec![
+            Tile::new(n.to_string(), "courses done"),
+            Tile::new("333", "with findings"),
+            Tile::new("166", "failed units' courses"),
+            Tile::new("1204", "files not used, with reason"),
+            Tile::new("0.91", "median Dice manual / auto"),
+            Tile::new("66 s", "median time per course"),
+        ],
+        findings: if n == 0 {
+            vec![]
+        } else {
+            vec![
+                CohortFinding {
+                    level: Level::Error,
+                    what: text("No dose in the export."),
+                    meaning: "Dose columns are empty.".into(),
+                    code: "dose.none".into(),
+                    courses: 121,
+                },
+                CohortFinding {
+                    level: Level::Caution,
+                    what: text("PenileBulb is missing."),
+                    meaning: "Statistics of it stand on the others.".into(),
+                    code: "structure.missing".into(),
+                    courses: 1100,
+                },
+            ]
+        },
         dvh: cohort_dvh(&curves),
-        metrics: if n == 0 { vec![] } else { vec![MetricPanel { title: "Mean dose by structure".into(), axis: "mean dose (Gy)".into(), rows: names.iter().zip(&rows).map(|(name, values)| MetricRow { structure: text(name), values: values.clone() }).collect() }] },
-        agreement: if n == 0 { vec![] } else { names[..4].iter().enumerate().map(|(m, name)| AgreementStrip {
-            structure: text(name),
-            dice: (0..n).map(|c| (0.97 - 0.04 * m as f64 - 0.1 * random(&mut s) * random(&mut s), c)).collect(),
-            hd95_mm: (0..n).map(|c| (2.0 + m as f64 + 6.0 * random(&mut s), c)).collect(),
-        }).collect() },
-        missing: if n == 0 { vec![] } else { names.iter().zip(lacks).map(|(name, missing)| MissingRow { label: text(name), missing }).collect() },
+        metrics: if n == 0 {
+            vec![]
+        } else {
+            vec![MetricPanel {
+                title: "Mean dose by structure".into(),
+                axis: "mean dose (Gy)".into(),
+                rows: names
+                    .iter()
+                    .zip(&rows)
+                    .map(|(name, values)| MetricRow { structure: text(name), values: values.clone() })
+                    .collect(),
+            }]
+        },
+        agreement: if n == 0 {
+            vec![]
+        } else {
+            names[..4]
+                .iter()
+                .enumerate()
+                .map(|(m, name)| AgreementStrip {
+                    structure: text(name),
+                    dice: (0..n).map(|c| (0.97 - 0.04 * m as f64 - 0.1 * random(&mut s) * random(&mut s), c)).collect(),
+                    hd95_mm: (0..n).map(|c| (2.0 + m as f64 + 6.0 * random(&mut s), c)).collect(),
+                })
+                .collect()
+        },
+        missing: if n == 0 {
+            vec![]
+        } else {
+            names.iter().zip(lacks).map(|(name, missing)| MissingRow { label: text(name), missing }).collect()
+        },
         radiomics: vec!["1,502 features of 7 structures; 0.3 % have no value.".into()],
-        run: RunChart { stages: stages.iter().map(|s| (*s).into()).collect(), memory: (0..100).map(|t| [t as f64 * 150.0, 20.0 + 8.0 * (t as f64 / 9.0).sin()]).collect(), intervals },
+        run: RunChart {
+            stages: stages.iter().map(|s| (*s).into()).collect(),
+            memory: (0..100).map(|t| [t as f64 * 150.0, 20.0 + 8.0 * (t as f64 / 9.0).sin()]).collect(),
+            intervals,
+        },
         columns: vec![
             Column { name: text("diagnosis"), ..Default::default() },
             Column { name: "Dmean Bladder (Gy)".into(), kind: ColumnKind::Number(2), ..Default::default() },
             Column { name: "slices".into(), kind: ColumnKind::Number(0), ..Default::default() },
             Column { name: "time (s)".into(), kind: ColumnKind::Number(1), hidden: true },
         ],
-        courses: (0..n).map(|c| CourseRow {
-            name: format!("{}/2024-03", folder(c)),
-            link: vec![folder(c), "2024-03".into(), "report.html".into()],
-            state: ["done", "findings", "failed"][c % 7 % 3].into(),
-            cells: vec![Cell::Text(text("C61")), if c % 9 == 4 { Cell::Empty } else { Cell::Number(10.0 + 40.0 * random(&mut s)) }, Cell::Number((80 + c % 60) as f64), Cell::Number(60.0)],
-        }).collect(),
-        failures: if n < 2 { vec![] } else { vec![FailureRow { course: folder(7), stage: "dvh".into(), kind: "Data".into(), message: text("structure set refers to another CT"), attempts: 1, log: vec!["Logs".into(), "a#b.log".into()] }] },
+        courses: (0..n)
+            .map(|c| CourseRow {
+                name: format!("{}/2024-03", folder(c)),
+                link: vec![folder(c), "2024-03".into(), "report.html".into()],
+                state: ["done", "findings", "failed"][c % 7 % 3].into(),
+                cells: vec![
+                    Cell::Text(text("C61")),
+                    if c % 9 == 4 { Cell::Empty } else { Cell::Number(10.0 + 40.0 * random(&mut s)) },
+                    Cell::Number((80 + c % 60) as f64),
+                    Cell::Number(60.0),
+                ],
+            })
+            .collect(),
+        failures: if n < 2 {
+            vec![]
+        } else {
+            vec![FailureRow {
+                course: folder(7),
+                stage: "dvh".into(),
+                kind: "Data".into(),
+                message: text("structure set refers to another CT"),
+                attempts: 1,
+                log: vec!["Logs".into(), "a#b.log".into()],
+            }]
+        },
         config: "organize:\n  files: link\ndvh:\n  grid: auto".into(),
-        footer: Footer { version: "0.1.0".into(), date: "2026-11-21".into(), settings: "3f9c00e1".into(), schema: "1".into(), inputs: vec![] },
+        footer: Footer {
+            version: "0.1.0".into(),
+            date: "2026-11-21".into(),
+            settings: "3f9c00e1".into(),
+            schema: "1".into(),
+            inputs: vec![],
+        },
     }
 }
 
@@ -378,7 +595,11 @@ pub(crate) fn write_all(dir: &Path) {
     put("course_images", &p, Kind { more_images: true, missing: true, ..RICH });
     put("course_100", &p, Kind { structures: 100, ..RICH });
     let big = std::env::var("RTPIPELINE_PAGES_BIG").is_ok();
-    let rich = if big { Phantom::new([512, 512, 100], [0.9, 0.9, 3.0], [x, y, z]) } else { Phantom::new([256, 256, 50], [1.6, 1.6, 3.0], [x, y, z]) };
+    let rich = if big {
+        Phantom::new([512, 512, 100], [0.9, 0.9, 3.0], [x, y, z])
+    } else {
+        Phantom::new([256, 256, 50], [1.6, 1.6, 3.0], [x, y, z])
+    };
     put("course_rich", &rich, Kind { structures: 24, ..RICH });
     let counter = std::cell::Cell::new(0usize);
     let hostile = |_: &str| {

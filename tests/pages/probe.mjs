@@ -18,11 +18,11 @@ const profiles = (page, faces, dirs, canvas) =>
           // Pixels per mm along the normal; a face seen from the front has none.
           const perMm = Math.hypot(b[0] - a[0], b[1] - a[1]);
           if (perMm < 0.3) return;
-          const profile = [];
+          const profile = [], aside = Math.min(14, 7 * perMm);
           for (let t = -7; t <= 7; t += 0.1) {
-            // Off the cross-hair, which runs through the centre.
+            // Off the cross-hair, which runs through the centre, and within the smallest face.
             const side = [-(b[1] - a[1]) / perMm, (b[0] - a[0]) / perMm];
-            const x = a[0] + (b[0] - a[0]) * t + side[0] * 14, y = a[1] + (b[1] - a[1]) * t + side[1] * 14;
+            const x = a[0] + (b[0] - a[0]) * t + side[0] * aside, y = a[1] + (b[1] - a[1]) * t + side[1] * aside;
             const i = (Math.floor(y) * data.width + Math.floor(x)) * 4;
             profile.push([t, data.data[i], data.data[i + 1], data.data[i + 2], data.data[i + 3]]);
           }
@@ -70,7 +70,7 @@ export const probe = async (page, truth) => {
     return p.find((s) => s[1] < middle)?.[0] ?? null;
   });
   // Dose: the line at half of the box's dose, through the histogram's cursor.
-  await page.focus("svg.dvh");
+  await page.evaluate(() => document.querySelector("svg.dvh").focus());
   for (let n = 0; n < 10; n++) {
     await page.keyboard.down("Shift");
     await page.keyboard.press("ArrowRight");

@@ -99,7 +99,7 @@ for (const name of ["course_hfs", "course_hfp", "course_ffs", "course_sagittal"]
 {
   const name = "course_hfs.html";
   const { page } = await open(name);
-  await page.focus("svg.dvh");
+  await page.evaluate(() => document.querySelector("svg.dvh").focus());
   for (let n = 0; n < 20; n++) await page.keyboard.down("Shift").then(() => page.keyboard.press("ArrowRight")).then(() => page.keyboard.up("Shift"));
   const text = await page.$eval("#atdose caption", (c) => c.textContent);
   check(name, "cursor at 20 Gy", text === "≥ 20.0 Gy", text);
@@ -265,6 +265,7 @@ for (const name of ["course_rich.html", "cohort_2000.html"]) {
 // Dark and print, for people to look at.
 for (const name of ["course_rich.html", "cohort_2000.html"]) {
   const { page, noise } = await open(name, { dark: true });
+  await page.setViewport({ width: 1440, height: 2400 });
   if (name.startsWith("course")) {
     const box = await (await page.$("svg.dvh")).boundingBox();
     await page.mouse.move(box.x + box.width * 0.2, box.y + box.height * 0.5);

@@ -196,18 +196,22 @@ pub struct Prescription {
 }
 
 impl Plan {
-    /// The prescription: the highest dose of a TARGET dose reference, else the fraction groups (fractions × the sum of the
+    /// The prescription: the highest dose of the TARGET dose references (volumes and sites before points), else the fraction groups (fractions × the sum of the
     /// doses of treating beams or of brachy setups, summed over the groups if every one states them). It is never made up
     /// from dose maxima.
     pub fn prescription(&self) -> Option<Prescription> {
         let fractions = self.fractions();
-        let target = self
-            .dose_references
-            .iter()
-            .filter(|r| r.dose_type.as_deref().is_none_or(|d| d == "TARGET"))
-            .filter_map(|r| r.target_prescription)
-            .filter(|v| *v > 0.0)
-            .max_by(f64::total_cmp);
+        // Volumes and sites before points: points carry the dose calculated there, not what was prescribed.
+        let highest = |points: bool| {
+            self.dose_references
+                .iter()
+                .filter(|r| r.dose_type.as_deref().is_none_or(|d| d == "TARGET"))
+                .filter(|r| points == matches!(r.structure_type.as_deref(), Some("POINT" | "COORDINATES")))
+                .filter_map(|r| r.target_prescription)
+                .filter(|v| *v > 0.0)
+                .max_by(f64::total_cmp)
+        };
+        let target = highest(false).or_else(|| highest(true));
         if let Some(total_gy) = target {
             return Some(Prescription { total_gy, source: "DoseReferenceSequence".into(), fractions });
         }

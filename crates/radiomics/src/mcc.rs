@@ -6,9 +6,15 @@
 //! reorthogonalisation (Golub and Van Loan, "Matrix Computations", ch. 10); the effect of `eps` is added to first order.
 
 use crate::{glcm::Pair, numeric::EPS};
+use nalgebra::DMatrix;
 
 /// Residual (of a matrix of norm ≤ 1) below which the eigenvalue has converged: its error is the square of this by the gap.
 const RESIDUAL: f64 = 1e-10;
+
+/// Second-order weight of eps beyond which Q is treated as it is.
+const NOT_SMALL: f64 = 1e-11;
+/// Largest number of levels for the dense solver.
+const DENSE_LIMIT: usize = 1024;
 
 /// The coefficient of one normalised matrix with its marginal sums; 1 when there is one level.
 pub(crate) fn maximal_correlation(cells: &[Pair], px: &[f64], py: &[f64]) -> f64 {
@@ -40,6 +46,17 @@ pub(crate) fn maximal_correlation(cells: &[Pair], px: &[f64], py: &[f64]) -> f64
     let present = px.iter().filter(|p| **p > 0.0).count();
     if present < 2 {
         return 0.0;
+    }
+    // With weighted matrices some levels are so rare that eps is no longer small beside px·py.
+    let second_order: f64 = cells
+        .iter()
+        .map(|c| {
+            let d = px[usize::from(c.i)] * py[usize::from(c.j)];
+            c.p * (EPS / (d + EPS)).powi(2)
+        })
+        .sum();
+    if second_order > NOT_SMALL && present <= DENSE_LIMIT {
+        return dense(cells, px, py);
     }
     let (mut value, vector) = largest(&apply, &x_root, present - 1);
     // First-order change of the eigenvalue by eps in the denominators.
@@ -170,29 +187,31 @@ fn vector_of_tridiagonal(a: &[f64], b: &[f64], value: f64) -> Vec<f64> {
     x
 }
 
+/// The coefficient by a solver for general matrices on Q itself.
+fn dense(cells: &[Pair], px: &[f64], py: &[f64]) -> f64 {
+    let levels: Vec<usize> = (0..px.len()).filter(|&i| px[i] > 0.0).collect();
+    let mut place = vec![usize::MAX; px.len()];
+    for (n, &i) in levels.iter().enumerate() {
+        place[i] = n;
+    }
+    let n = levels.len();
+    // Q = M Pᵀ with M the matrix divided by the marginal products.
+    let mut m = DMatrix::<f64>::zeros(n, py.len());
+    let mut p = DMatrix::<f64>::zeros(n, py.len());
+    for c in cells {
+        let (i, k) = (place[usize::from(c.i)], usize::from(c.j));
+        p[(i, k)] = c.p;
+        m[(i, k)] = c.p / (px[usize::from(c.i)] * py[k] + EPS);
+    }
+    let mut e: Vec<f64> = (m * p.transpose()).complex_eigenvalues().iter().map(|v| v.re).collect();
+    e.sort_by(f64::total_cmp);
+    if n < 2 { 0.0 } else { e[n - 2].max(0.0).sqrt() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nalgebra::DMatrix;
     use proptest::prelude::*;
-
-    /// Second largest eigenvalue by a dense solver on Q itself.
-    fn dense(cells: &[Pair], px: &[f64], py: &[f64]) -> f64 {
-        let n = px.len();
-        let mut p = DMatrix::<f64>::zeros(n, n);
-        for c in cells {
-            p[(usize::from(c.i), usize::from(c.j))] = c.p;
-        }
-        let mut q = DMatrix::<f64>::zeros(n, n);
-        for i in 0..n {
-            for j in 0..n {
-                q[(i, j)] = (0..n).map(|k| p[(i, k)] * p[(j, k)] / (px[i] * py[k] + EPS)).sum();
-            }
-        }
-        let mut e: Vec<f64> = q.complex_eigenvalues().iter().map(|v| v.re).collect();
-        e.sort_by(f64::total_cmp);
-        e[n - 2].max(0.0).sqrt()
-    }
 
     proptest! {
         #[test]

@@ -75,9 +75,8 @@ impl Placed {
             }
             let index: Vec<Vec3> = points.iter().map(|p| grid.index(*p)).collect();
             let range = |a: usize| {
-                let (low, high) = index
-                    .iter()
-                    .fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p[a]), h.max(p[a])));
+                let (low, high) =
+                    index.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), p| (l.min(p[a]), h.max(p[a])));
                 (high - low) * spacing[a]
             };
             let extent = range(0).hypot(range(1));
@@ -204,10 +203,7 @@ fn block(
         data,
         points: chosen.iter().flat_map(|&n| &placed[n].planes).flat_map(|p| &p.1).map(Vec::len).sum(),
         notes,
-        dropped: (0..structures.len())
-            .filter(|n| !chosen.contains(n))
-            .map(|n| structures[n].info.id.clone())
-            .collect(),
+        dropped: (0..structures.len()).filter(|n| !chosen.contains(n)).map(|n| structures[n].info.id.clone()).collect(),
         start: start(structures, placed, grid),
     }
 }

@@ -108,7 +108,12 @@ fn what_cannot_be_drawn_is_counted_by_reason() {
     let block = encode_contours(&[structure("a", StructureGroup::Organ, loops)], &grid).unwrap();
     assert_eq!(
         block.notes[0].undrawn,
-        ["1 × between slices", "1 × outside the image", "1 × not parallel to the slices", "2 × with fewer than three points"]
+        [
+            "1 × between slices",
+            "1 × outside the image",
+            "1 × not parallel to the slices",
+            "2 × with fewer than three points"
+        ]
     );
     assert_eq!(decode(&block)[0].len(), 1);
 }

@@ -73,7 +73,7 @@ pub fn encode_curves(series: &[DvhSeries]) -> Result<CurveBlock, ReportError> {
     let top = series
         .iter()
         .flat_map(|s| s.points.iter().chain(s.high.iter().flatten()))
-        .filter(|p| p[1] > 0.0)
+        .filter(|p| p[1] * SCALE >= 0.5)
         .map(|p| p[0])
         .fold(0.0, f64::max);
     let step = step_for(1.1 * top);
@@ -171,8 +171,18 @@ mod tests {
     fn curves_come_back_within_half_a_unit() {
         let line = |shift: f64| vec![[0.0, 1.0], [20.0 + shift, 1.0], [40.0 + shift, 0.0]];
         let series = [
-            DvhSeries { id: "a".into(), points: line(0.0), low: Some(line(-2.0)), high: Some(line(2.0)), ..Default::default() },
-            DvhSeries { id: "b".into(), points: vec![[5.0, 0.5], [5.0, 0.2], [60.0, 0.1], [60.0, 0.0]], ..Default::default() },
+            DvhSeries {
+                id: "a".into(),
+                points: line(0.0),
+                low: Some(line(-2.0)),
+                high: Some(line(2.0)),
+                ..Default::default()
+            },
+            DvhSeries {
+                id: "b".into(),
+                points: vec![[5.0, 0.5], [5.0, 0.2], [60.0, 0.1], [60.0, 0.0]],
+                ..Default::default()
+            },
         ];
         let block = encode_curves(&series).unwrap();
         // 42 Gy, and 60 of the other curve: 66 Gy in at most 400 values.

@@ -143,8 +143,7 @@ mod tests {
                 let r2 = (i as f32 - 22.0).powi(2) + (j as f32 - 14.0).powi(2) + (k as f32 - 9.0).powi(2);
                 top * (-r2 / 18.0).exp()
             };
-            let values: Vec<f32> =
-                (0..grid.len()).map(|n| value(n % 40, n / 40 % 30, n / 1200)).collect();
+            let values: Vec<f32> = (0..grid.len()).map(|n| value(n % 40, n / 40 % 30, n / 1200)).collect();
             let block = encode_dose(&input(&grid, &values)).unwrap();
             assert!(block.grid.len() < grid.len() / 2, "cropped");
             assert!(block.step_gy >= 0.01 && block.step_gy <= (top as f64 / 65_000.0).max(0.01));

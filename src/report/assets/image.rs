@@ -126,18 +126,15 @@ impl ImageBlock {
 }
 
 /// Companding of CT: 3.3 HU a step in soft tissue, 20 in lung, 23 in bone, 131 in metal.
-pub(super) const CT_COMPANDING: [(f64, u8); 5] = [(-1024.0, 0), (-200.0, 41), (300.0, 191), (1500.0, 243), (3071.0, 255)];
+pub(super) const CT_COMPANDING: [(f64, u8); 5] =
+    [(-1024.0, 0), (-200.0, 41), (300.0, 191), (1500.0, 243), (3071.0, 255)];
 
 /// Encodes a volume: tilted stacks become orthogonal, air around the patient is cut off, values become 8-bit codes,
 /// every slice a grey JPEG; the first rung of the ladder that fits the budget is taken.
 ///
 /// # Errors
 /// When the image has no voxel, when its in-plane axes are not perpendicular, or when no rung fits.
-pub fn encode_image(
-    volume: &Volume<f32>,
-    kind: ImageKind,
-    options: &ImageOptions,
-) -> Result<ImageBlock, ReportError> {
+pub fn encode_image(volume: &Volume<f32>, kind: ImageKind, options: &ImageOptions) -> Result<ImageBlock, ReportError> {
     let what = || if options.label.is_empty() { "the image".to_owned() } else { options.label.clone() };
     if volume.grid.is_empty() {
         return Err(ReportError::input(what(), "it has no voxel"));

@@ -1,7 +1,7 @@
 //! Key pictures: three planes with dose and contours burnt in, for print, for pages without script, and for the first
 //! moments of the viewer.
 
-use super::super::{ReportError, colour};
+use super::super::{ReportError, colour, text};
 use super::body::body_box;
 use super::contours::Placed;
 use super::image::{ImageKind, Scale, straighten};
@@ -89,14 +89,23 @@ pub fn key_pictures(input: &KeyPictureInput<'_>) -> Result<Vec<KeyPicture>, Repo
         at: cross(input, grid),
     };
     let axes = patient_axes(grid);
-    [("axial", "z", axes[0], axes[1], axes[2]), ("coronal", "y", axes[0], axes[2], axes[1]), ("sagittal", "x", axes[1], axes[2], axes[0])]
-        .into_iter()
-        .map(|(name, letter, x, y, normal)| {
-            let flip_y = name != "axial";
-            let mm = input.point.unwrap_or_else(|| grid.world(scene.at))[normal.patient];
-            scene.picture(x, Axis { sign: if flip_y { -y.sign } else { y.sign }, ..y }, normal.axis, format!("{name}, {letter} {mm:.1} mm"))
-        })
-        .collect()
+    [
+        ("axial", "z", axes[0], axes[1], axes[2]),
+        ("coronal", "y", axes[0], axes[2], axes[1]),
+        ("sagittal", "x", axes[1], axes[2], axes[0]),
+    ]
+    .into_iter()
+    .map(|(name, letter, x, y, normal)| {
+        let flip_y = name != "axial";
+        let mm = grid.world(scene.at)[normal.patient];
+        scene.picture(
+            x,
+            Axis { sign: if flip_y { -y.sign } else { y.sign }, ..y },
+            normal.axis,
+            format!("{name}, {letter} {} mm", text::fixed(mm, 1)),
+        )
+    })
+    .collect()
 }
 
 /// An image axis, the patient axis (0 left, 1 posterior, 2 superior) it is nearest to, and its sign.
@@ -134,18 +143,22 @@ fn chosen(structures: &[StructureContours], grid: &Grid) -> Vec<([u8; 3], Placed
         structures.iter().filter(|s| s.info.group != StructureGroup::Other && !s.loops.is_empty()).collect();
     order.sort_by_key(|s| s.info.group);
     order.truncate(MOST);
-    order
-        .into_iter()
-        .map(|s| (colour::pair(s.info.color, &s.info.name).dark, Placed::new(&s.loops, grid)))
-        .collect()
+    order.into_iter().map(|s| (colour::pair(s.info.color, &s.info.name).dark, Placed::new(&s.loops, grid))).collect()
 }
 
 fn cross(input: &KeyPictureInput<'_>, grid: &Grid) -> [f64; 3] {
+    // The middle of the hottest part, not one of its voxels.
     let hottest = || {
-        let d = input.dose?;
-        let (at, v) = d.values.iter().enumerate().filter(|v| v.1.is_finite()).max_by(|a, b| a.1.total_cmp(b.1))?;
+        let d = input.dose.filter(|d| d.grid.len() == d.values.len())?;
+        let max = d.values.iter().copied().filter(|v| v.is_finite()).fold(0.0f32, f32::max);
         let n = d.grid.dims;
-        (*v > 0.0).then(|| d.grid.world([(at % n[0]) as f64, (at / n[0] % n[1]) as f64, (at / (n[0] * n[1])) as f64]))
+        let mut sum = [0.0; 4];
+        for (at, _) in d.values.iter().enumerate().filter(|v| *v.1 >= 0.95 * max && max > 0.0) {
+            for (s, v) in sum.iter_mut().zip([at % n[0], at / n[0] % n[1], at / (n[0] * n[1]), 1]) {
+                *s += v as f64;
+            }
+        }
+        (sum[3] > 0.0).then(|| d.grid.world([sum[0] / sum[3], sum[1] / sum[3], sum[2] / sum[3]]))
     };
     let middle = || grid.world(grid.dims.map(|n| (n - 1) as f64 / 2.0));
     let p = input.point.filter(|p| p.iter().all(|c| c.is_finite())).or_else(hottest).unwrap_or_else(middle);
@@ -342,10 +355,12 @@ mod tests {
 
     #[test]
     fn axes_are_found_for_any_orientation() {
-        let prone = Grid::new([4; 3], [0.0; 3], [1.0; 3], [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]).unwrap();
+        let prone =
+            Grid::new([4; 3], [0.0; 3], [1.0; 3], [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, 1.0]]).unwrap();
         let a = patient_axes(&prone);
         assert_eq!(a.map(|v| (v.axis, v.sign as i32)), [(0, -1), (1, -1), (2, 1)]);
-        let sagittal = Grid::new([4; 3], [0.0; 3], [1.0; 3], [[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]).unwrap();
+        let sagittal =
+            Grid::new([4; 3], [0.0; 3], [1.0; 3], [[0.0, 1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]).unwrap();
         assert_eq!(patient_axes(&sagittal).map(|v| (v.axis, v.sign as i32)), [(2, 1), (0, 1), (1, -1)]);
     }
 
@@ -355,7 +370,8 @@ mod tests {
         let mut values = vec![0.0f32; grid.len()];
         values[(5 * 20 + 10) * 30 + 15] = 50.0;
         let dose = DoseInput { grid: &grid, values: &values, label: "plan", prescription_gy: None };
-        let square = [[12.0, 8.0], [18.0, 8.0], [18.0, 12.0], [12.0, 12.0]].iter().map(|p| grid.world([p[0], p[1], 5.0]));
+        let square =
+            [[12.0, 8.0], [18.0, 8.0], [18.0, 12.0], [12.0, 12.0]].iter().map(|p| grid.world([p[0], p[1], 5.0]));
         let structures = [StructureContours {
             info: StructureInfo { name: "PTV".into(), group: StructureGroup::Target, ..Default::default() },
             loops: vec![square.collect()],

@@ -3,6 +3,7 @@
 //! All results are plain serde data; all encoders are deterministic for any number of threads.
 
 mod body;
+mod build;
 mod contours;
 mod curves;
 mod dose;
@@ -11,6 +12,7 @@ mod key;
 mod outline;
 mod pack;
 
+pub use build::{AssetInput, build_assets};
 pub use contours::{ContourBlock, ContourNote, encode_contours};
 pub use curves::{CurveBlock, DvhSeries, encode_curves};
 pub(crate) use curves::{DecodedCurve, at as curves_at, decode_curves};
@@ -18,10 +20,10 @@ pub use dose::{DoseBlock, DoseInput, encode_dose};
 pub use image::{ImageBlock, ImageKind, ImageOptions, Rung, Window, encode_image};
 pub(crate) use key::DOSE_RAMP;
 pub use key::{KeyPicture, KeyPictureInput, key_pictures};
+pub use outline::outlines_of_mask;
 pub(crate) use pack::deflate_base64;
 #[cfg(test)]
 pub(crate) use pack::inflate_base64;
-pub use outline::outlines_of_mask;
 
 use rtpipeline_geometry::Vec3;
 use serde::{Deserialize, Serialize};

@@ -14,10 +14,8 @@ pub fn outlines_of_mask(mask: &Mask) -> Vec<Vec<Vec3>> {
             continue;
         }
         for corners in loops(plane, nx, ny) {
-            let points = corners
-                .into_iter()
-                .map(|[x, y]| mask.grid.world([x as f64 - 0.5, y as f64 - 0.5, k as f64]))
-                .collect();
+            let points =
+                corners.into_iter().map(|[x, y]| mask.grid.world([x as f64 - 0.5, y as f64 - 0.5, k as f64])).collect();
             out.push(points);
         }
     }
@@ -30,9 +28,8 @@ const STEP: [[i64; 2]; 4] = [[1, 0], [0, 1], [-1, 0], [0, -1]];
 /// Follows the edges between inside and outside; vertices are pixel corners, corner (x, y) is the upper left of
 /// pixel (x, y). Only corners where the direction changes are kept.
 fn loops(plane: &[u8], nx: usize, ny: usize) -> Vec<Vec<[i64; 2]>> {
-    let inside = |x: i64, y: i64| {
-        x >= 0 && y >= 0 && x < nx as i64 && y < ny as i64 && plane[y as usize * nx + x as usize] != 0
-    };
+    let inside =
+        |x: i64, y: i64| x >= 0 && y >= 0 && x < nx as i64 && y < ny as i64 && plane[y as usize * nx + x as usize] != 0;
     // An edge of direction d that leaves corner (x, y) has the inside on its right hand (image y points down).
     let is_edge = |x: i64, y: i64, d: usize| match d {
         0 => inside(x, y) && !inside(x, y - 1),

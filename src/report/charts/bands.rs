@@ -29,7 +29,8 @@ fn figure(n: usize, p: &CohortDvh, links: &HashMap<String, String>) -> String {
     };
     let name = text::short(&p.structure).0;
     let d50 = p.median.iter().position(|v| *v < 0.5).map_or(top, |n| n as f64 * p.step_gy);
-    let label = format!("{name}: bands of {} histograms; half of the volume gets {d50:.1} Gy or more in the median.", p.n);
+    let label =
+        format!("{name}: bands of {} histograms; half of the volume gets {d50:.1} Gy or more in the median.", p.n);
     let mut out = format!(
         "<figure class=\"panel q{}\"><figcaption><b>{}</b> n = {}</figcaption><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\"><g class=\"grid\">",
         n % 8,
@@ -47,10 +48,22 @@ fn figure(n: usize, p: &CohortDvh, links: &HashMap<String, String>) -> String {
     }
     out.push_str("</g><g class=\"axis\">");
     for t in &steps {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", num(LEFT + t / top * W), num(HEIGHT - 8.0), tick_text(*t, &steps));
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            num(LEFT + t / top * W),
+            num(HEIGHT - 8.0),
+            tick_text(*t, &steps)
+        );
     }
     for v in [0.0, 0.5, 1.0] {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", num(LEFT - 5.0), num(TOP + (1.0 - v) * H + 4.0), num(v * 100.0));
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            num(LEFT - 5.0),
+            num(TOP + (1.0 - v) * H + 4.0),
+            num(v * 100.0)
+        );
     }
     let _ = write!(
         out,
@@ -60,7 +73,11 @@ fn figure(n: usize, p: &CohortDvh, links: &HashMap<String, String>) -> String {
         path(&line(&p.median), false)
     );
     for (course, values) in &p.outliers {
-        let shape = format!("<path class=\"out\" d=\"{}\"><title>{}</title></path>", path(&line(values), false), text::escape(&text::short(course).0));
+        let shape = format!(
+            "<path class=\"out\" d=\"{}\"><title>{}</title></path>",
+            path(&line(values), false),
+            text::escape(&text::short(course).0)
+        );
         match links.get(course).filter(|l| !l.is_empty()) {
             Some(l) => {
                 let _ = write!(out, "<a href=\"{}\">{shape}</a>", text::escape(l));

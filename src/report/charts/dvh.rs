@@ -56,10 +56,22 @@ pub(crate) fn svg(curves: &[Curve], marks: &[Mark]) -> String {
     }
     out.push_str("</g><g class=\"axis\">");
     for t in &steps {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", num(x(*t)), num(TOP + h + 18.0), tick_text(*t, &steps));
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            num(x(*t)),
+            num(TOP + h + 18.0),
+            tick_text(*t, &steps)
+        );
     }
     for n in 0..=5 {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", num(LEFT - 7.0), num(y(n as f64 / 5.0) + 4.0), n * 20);
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            num(LEFT - 7.0),
+            num(y(n as f64 / 5.0) + 4.0),
+            n * 20
+        );
     }
     let _ = write!(
         out,
@@ -70,15 +82,18 @@ pub(crate) fn svg(curves: &[Curve], marks: &[Mark]) -> String {
     );
     for c in curves {
         let points = |values: &[f64]| -> Vec<Point> {
-            let raw: Vec<Point> = values
-                .iter()
-                .enumerate()
-                .map(|(n, v)| [x((n as f64 * c.step_gy).min(top)), y(*v)])
-                .collect();
+            let raw: Vec<Point> =
+                values.iter().enumerate().map(|(n, v)| [x((n as f64 * c.step_gy).min(top)), y(*v)]).collect();
             thin(&raw, 0.25)
         };
         let off = if c.on { "" } else { " off" };
-        let _ = write!(out, "<g class=\"k{}{off}\" data-s=\"{}\"><title>{}</title>", c.index, c.index, escape(&super::super::text::short(&c.name).0));
+        let _ = write!(
+            out,
+            "<g class=\"k{}{off}\" data-s=\"{}\"><title>{}</title>",
+            c.index,
+            c.index,
+            escape(&super::super::text::short(&c.name).0)
+        );
         if let Some((low, high)) = &c.curve.band {
             let mut ring = points(high);
             ring.extend(points(low).into_iter().rev());
@@ -100,7 +115,12 @@ pub(crate) fn svg(curves: &[Curve], marks: &[Mark]) -> String {
         let s = if m.mark.at_least { 1.0 } else { -1.0 };
         let shape = [[px, py], [px - s * 7.0, py - 4.5], [px - s * 7.0, py + 4.5]];
         let class = m.structure.map_or("k".to_owned(), |n| format!("k{n}"));
-        let _ = write!(out, "<path class=\"goal {class}\" d=\"{}\"><title>{}</title></path>", path(&shape, true), escape(&super::super::text::short(&m.title).0));
+        let _ = write!(
+            out,
+            "<path class=\"goal {class}\" d=\"{}\"><title>{}</title></path>",
+            path(&shape, true),
+            escape(&super::super::text::short(&m.title).0)
+        );
     }
     out.push_str("<path class=\"cursor\" visibility=\"hidden\"/><path class=\"tick\" visibility=\"hidden\"/></svg>");
     out
@@ -120,15 +140,28 @@ mod tests {
     use super::*;
 
     fn curve(index: usize, band: bool) -> Curve {
-        let values: Vec<f64> = (0..331).map(|n| 1.0 / (1.0 + ((n as f64 - 150.0 - 2.0 * index as f64) / 12.0).exp())).collect();
-        let band = band.then(|| (values.iter().map(|v| v * 0.95).collect(), values.iter().map(|v| (v * 1.05).min(1.0)).collect()));
-        Curve { index, name: format!("<S{index}>"), style: LineStyle::Dashed, on: index < 14, step_gy: 0.2, curve: DecodedCurve { values, band } }
+        let values: Vec<f64> =
+            (0..331).map(|n| 1.0 / (1.0 + ((n as f64 - 150.0 - 2.0 * index as f64) / 12.0).exp())).collect();
+        let band = band
+            .then(|| (values.iter().map(|v| v * 0.95).collect(), values.iter().map(|v| (v * 1.05).min(1.0)).collect()));
+        Curve {
+            index,
+            name: format!("<S{index}>"),
+            style: LineStyle::Dashed,
+            on: index < 14,
+            step_gy: 0.2,
+            curve: DecodedCurve { values, band },
+        }
     }
 
     #[test]
     fn hundred_structures_with_bands_stay_small_and_escaped() {
         let curves: Vec<Curve> = (0..100).map(|n| curve(n, true)).collect();
-        let marks = [Mark { mark: GoalMark { dose_gy: 57.0, volume_percent: 95.0, at_least: true }, structure: Some(3), title: "<b>".into() }];
+        let marks = [Mark {
+            mark: GoalMark { dose_gy: 57.0, volume_percent: 95.0, at_least: true },
+            structure: Some(3),
+            title: "<b>".into(),
+        }];
         let s = svg(&curves, &marks);
         assert!(s.len() < 90_000, "{}", s.len());
         assert!(s.contains("&lt;S7&gt;") && !s.contains("<S7>") && !s.contains("<b>") && !s.contains("NaN"));

@@ -32,12 +32,18 @@ pub(crate) fn figure(rows: &[MissingRow]) -> String {
     for (n, row) in rows.iter().enumerate() {
         let y = n as f64 * ROW + 2.0;
         let (short, full) = text::short(&row.label);
-        let tight: String = if short.chars().count() > 20 { short.chars().take(19).chain(['…']).collect() } else { short.clone() };
+        let tight: String =
+            if short.chars().count() > 20 { short.chars().take(19).chain(['…']).collect() } else { short.clone() };
         let _ = write!(
             out,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}<title>{}</title></text><rect class=\"base\" x=\"{LEFT}\" y=\"{}\" width=\"{}\" height=\"{}\"/>",
-            num(LEFT - 8.0), num(y + 11.0), text::escape(&tight), text::escape(&full.unwrap_or(short)),
-            num(y), num(WIDTH - LEFT - RIGHT), num(ROW - 3.0)
+            num(LEFT - 8.0),
+            num(y + 11.0),
+            text::escape(&tight),
+            text::escape(&full.unwrap_or(short)),
+            num(y),
+            num(WIDTH - LEFT - RIGHT),
+            num(ROW - 3.0)
         );
         let mut total = 0;
         let mut start = 0;
@@ -55,13 +61,23 @@ pub(crate) fn figure(rows: &[MissingRow]) -> String {
                     let _ = write!(
                         out,
                         "<rect x=\"{}\" y=\"{}\" width=\"{}\" height=\"{}\" fill-opacity=\"{}\"/>",
-                        num(LEFT + start as f64 * w), num(y), num((b + 1 - start) as f64 * w), num(ROW - 3.0), cells[start].1 / 20.0
+                        num(LEFT + start as f64 * w),
+                        num(y),
+                        num((b + 1 - start) as f64 * w),
+                        num(ROW - 3.0),
+                        cells[start].1 / 20.0
                     );
                 }
                 start = b + 1;
             }
         }
-        let _ = write!(out, "<text class=\"val\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{} %</text>", num(WIDTH - 4.0), num(y + 11.0), text::fixed(100.0 * total as f64 / courses as f64, 0));
+        let _ = write!(
+            out,
+            "<text class=\"val\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{} %</text>",
+            num(WIDTH - 4.0),
+            num(y + 11.0),
+            text::fixed(100.0 * total as f64 / courses as f64, 0)
+        );
     }
     out.push_str("</svg></figure>");
     out

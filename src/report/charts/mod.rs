@@ -38,7 +38,11 @@ pub(crate) fn thin(points: &[Point], tolerance: f64) -> Vec<Point> {
 fn distance(p: Point, a: Point, b: Point) -> f64 {
     let (dx, dy) = (b[0] - a[0], b[1] - a[1]);
     let length = dx.hypot(dy);
-    if length < 1e-12 { (p[0] - a[0]).hypot(p[1] - a[1]) } else { ((p[0] - a[0]) * dy - (p[1] - a[1]) * dx).abs() / length }
+    if length < 1e-12 {
+        (p[0] - a[0]).hypot(p[1] - a[1])
+    } else {
+        ((p[0] - a[0]) * dy - (p[1] - a[1]) * dx).abs() / length
+    }
 }
 
 /// Path data through points, one decimal, relative after the first.
@@ -97,11 +101,13 @@ mod tests {
 
     #[test]
     fn thinning_keeps_the_line_within_its_tolerance() {
-        let points: Vec<Point> = (0..500).map(|n| [n as f64, 100.0 / (1.0 + (-(n as f64 - 250.0) / 20.0).exp())]).collect();
+        let points: Vec<Point> =
+            (0..500).map(|n| [n as f64, 100.0 / (1.0 + (-(n as f64 - 250.0) / 20.0).exp())]).collect();
         let thinned = thin(&points, 0.25);
         assert!(thinned.len() < 60, "{}", thinned.len());
         for p in &points {
-            let near = thinned.windows(2).filter(|w| w[0][0] <= p[0] && p[0] <= w[1][0]).map(|w| distance(*p, w[0], w[1]));
+            let near =
+                thinned.windows(2).filter(|w| w[0][0] <= p[0] && p[0] <= w[1][0]).map(|w| distance(*p, w[0], w[1]));
             assert!(near.fold(f64::INFINITY, f64::min) <= 0.26);
         }
     }

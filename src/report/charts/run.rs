@@ -67,17 +67,39 @@ pub(crate) fn figure(run: &RunChart) -> String {
     }
     let total = |m: usize| load.iter().map(|l| l[m]).sum::<f64>();
     let top = (0..MOMENTS).map(total).fold(1.0, f64::max).ceil();
-    let point = |m: usize, v: f64| -> Point { [LEFT + (m as f64 + 0.5) / MOMENTS as f64 * W, TOP + (1.0 - v / top) * H] };
+    let point =
+        |m: usize, v: f64| -> Point { [LEFT + (m as f64 + 0.5) / MOMENTS as f64 * W, TOP + (1.0 - v / top) * H] };
     let failed = run.intervals.iter().filter(|i| i.failed).count();
     let label = format!("Running units by stage over {}; at most {top} at once; {failed} failed.", text::duration(end));
-    let mut out = format!("<figure class=\"card\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\"><g class=\"axis\">", text::escape(&label));
-    let (unit, name) = if end >= 2.0 * 3600.0 { (3600.0, "h") } else if end >= 120.0 { (60.0, "min") } else { (1.0, "s") };
+    let mut out = format!(
+        "<figure class=\"card\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\"><g class=\"axis\">",
+        text::escape(&label)
+    );
+    let (unit, name) = if end >= 2.0 * 3600.0 {
+        (3600.0, "h")
+    } else if end >= 120.0 {
+        (60.0, "min")
+    } else {
+        (1.0, "s")
+    };
     let steps = ticks(end / unit, 6);
     for t in &steps {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{} {name}</text>", num(LEFT + t * unit / end * W), num(TOP + H + 28.0), tick_text(*t, &steps));
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{} {name}</text>",
+            num(LEFT + t * unit / end * W),
+            num(TOP + H + 28.0),
+            tick_text(*t, &steps)
+        );
     }
     for t in ticks(top, 3) {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", num(LEFT - 6.0), num(TOP + (1.0 - t / top) * H + 4.0), num(t));
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
+            num(LEFT - 6.0),
+            num(TOP + (1.0 - t / top) * H + 4.0),
+            num(t)
+        );
     }
     out.push_str("</g>");
     let mut base = vec![0.0f64; MOMENTS];
@@ -86,7 +108,13 @@ pub(crate) fn figure(run: &RunChart) -> String {
         let line = |v: &[f64]| thin(&v.iter().enumerate().map(|(m, v)| point(m, *v)).collect::<Vec<_>>(), 0.2);
         let mut ring = line(&upper);
         ring.extend(line(&base).into_iter().rev());
-        let _ = write!(out, "<path class=\"area q{}\" d=\"{}\"><title>{}</title></path>", s % 8, path(&ring, true), text::escape(&text::short(&list[s]).0));
+        let _ = write!(
+            out,
+            "<path class=\"area q{}\" d=\"{}\"><title>{}</title></path>",
+            s % 8,
+            path(&ring, true),
+            text::escape(&text::short(&list[s]).0)
+        );
         base = upper;
     }
     for i in run.intervals.iter().filter(|i| i.failed && i.end.is_finite()).take(MOST_FAILURES) {
@@ -100,11 +128,23 @@ pub(crate) fn figure(run: &RunChart) -> String {
             .filter(|m| m[0].is_finite() && m[1].is_finite() && m[0] <= end)
             .map(|m| [LEFT + m[0] / end * W, TOP + (1.0 - m[1] / (peak * 1.1)) * H])
             .collect();
-        let _ = write!(out, "<path class=\"memory\" d=\"{}\"/><text class=\"val\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{} GB</text>", path(&thin(&line, 0.3), false), num(WIDTH - 2.0), num(TOP + (1.0 - 1.0 / 1.1) * H + 4.0), text::fixed(peak, 1));
+        let _ = write!(
+            out,
+            "<path class=\"memory\" d=\"{}\"/><text class=\"val\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{} GB</text>",
+            path(&thin(&line, 0.3), false),
+            num(WIDTH - 2.0),
+            num(TOP + (1.0 - 1.0 / 1.1) * H + 4.0),
+            text::fixed(peak, 1)
+        );
     }
     out.push_str("</svg><figcaption class=\"legend\">");
     for (s, name) in list.iter().enumerate() {
-        let _ = write!(out, "<span class=\"q{}\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect width=\"10\" height=\"10\"/></svg>{}</span> ", s % 8, text::escape(&text::short(name).0));
+        let _ = write!(
+            out,
+            "<span class=\"q{}\"><svg viewBox=\"0 0 10 10\" aria-hidden=\"true\"><rect width=\"10\" height=\"10\"/></svg>{}</span> ",
+            s % 8,
+            text::escape(&text::short(name).0)
+        );
     }
     if peak > 0.0 {
         out.push_str("<span>line: memory</span>");
@@ -123,13 +163,19 @@ mod tests {
         let unit = |stage: &str, start: f64, end: f64, failed| RunInterval { stage: stage.into(), start, end, failed };
         let run = RunChart {
             stages: vec!["organize".into(), "dvh".into(), "never".into()],
-            intervals: vec![unit("dvh", 10.0, 100.0, false), unit("organize", 0.0, 10.0, false), unit("dvh", 20.0, 60.0, true)],
+            intervals: vec![
+                unit("dvh", 10.0, 100.0, false),
+                unit("organize", 0.0, 10.0, false),
+                unit("dvh", 20.0, 60.0, true),
+            ],
             memory: vec![[0.0, 1.0], [50.0, 3.0]],
         };
         assert_eq!(stages(&run), ["organize", "dvh"]);
         assert!(slowest(&run).starts_with("Slowest: dvh with 2 min 10 s"), "{}", slowest(&run));
         let s = figure(&run);
-        assert!(s.contains("at most 2 at once; 1 failed") && s.matches("class=\"fail\"").count() == 1 && !s.contains("NaN"));
+        assert!(
+            s.contains("at most 2 at once; 1 failed") && s.matches("class=\"fail\"").count() == 1 && !s.contains("NaN")
+        );
         assert!(figure(&RunChart::default()).is_empty());
     }
 }

@@ -53,14 +53,27 @@ pub(crate) fn figure(title: &str, axis: &str, rows: &[MetricRow], links: &[Strin
     }
     out.push_str("</g><g class=\"axis\">");
     for t in &steps {
-        let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>", num(x(*t)), num(bottom + 15.0), tick_text(*t, &ticks(top - low.max(0.0), 6)));
+        let _ = write!(
+            out,
+            "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+            num(x(*t)),
+            num(bottom + 15.0),
+            tick_text(*t, &ticks(top - low.max(0.0), 6))
+        );
     }
-    let _ = write!(out, "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text></g>", num(LEFT + w / 2.0), num(bottom + 30.0), text::escape(&text::short(axis).0));
+    let _ = write!(
+        out,
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text></g>",
+        num(LEFT + w / 2.0),
+        num(bottom + 30.0),
+        text::escape(&text::short(axis).0)
+    );
     let mut dots = 0;
     for (n, (row, list)) in rows.iter().zip(&lists).enumerate() {
         let y = TOP + ROW * (n as f64 + 0.62);
         let (short, full) = text::short(&row.structure);
-        let tight: String = if short.chars().count() > 18 { short.chars().take(17).chain(['…']).collect() } else { short.clone() };
+        let tight: String =
+            if short.chars().count() > 18 { short.chars().take(17).chain(['…']).collect() } else { short.clone() };
         let _ = write!(
             out,
             "<g class=\"q{}\"><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}<title>{} n = {}</title></text>",
@@ -83,8 +96,13 @@ pub(crate) fn figure(title: &str, axis: &str, rows: &[MetricRow], links: &[Strin
         let _ = write!(
             out,
             "<path class=\"whisker\" d=\"M{} {yy}H{}\"/><path class=\"box\" d=\"M{} {yy}H{}\"/><path class=\"mid\" d=\"M{} {}V{}\"/>",
-            p[0], p[4], p[1], p[3], p[2],
-            num(y - 5.0), num(y + 7.0),
+            p[0],
+            p[4],
+            p[1],
+            p[3],
+            p[2],
+            num(y - 5.0),
+            num(y + 7.0),
             yy = num(y + 1.0)
         );
         let iqr = q[3] - q[1];
@@ -102,7 +120,13 @@ pub(crate) fn figure(title: &str, axis: &str, rows: &[MetricRow], links: &[Strin
                 None => out.push_str(&dot),
             }
         }
-        let _ = write!(out, "<text class=\"val\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text></g>", num(WIDTH - 4.0), num(y + 4.0), text::fixed(q[2], if top <= 2.0 { 3 } else { 1 }));
+        let _ = write!(
+            out,
+            "<text class=\"val\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text></g>",
+            num(WIDTH - 4.0),
+            num(y + 4.0),
+            text::fixed(q[2], if top <= 2.0 { 3 } else { 1 })
+        );
     }
     out.push_str("</svg></figure>");
     out
@@ -141,7 +165,8 @@ mod tests {
     fn outliers_link_and_values_never_become_one_node_each() {
         let mut values: Vec<ValueOf> = (0..2000).map(|n| (20.0 + (n % 97) as f64 / 10.0, n)).collect();
         values.push((90.0, 1));
-        let rows = [MetricRow { structure: "<Heart>".into(), values }, MetricRow { structure: "none".into(), values: vec![] }];
+        let rows =
+            [MetricRow { structure: "<Heart>".into(), values }, MetricRow { structure: "none".into(), values: vec![] }];
         let s = figure("Mean", "mean dose (Gy)", &rows, &["a".into(), "../P%231/report.html".into()], None);
         assert!(s.contains("href=\"../P%231/report.html\"") && s.matches("<circle").count() == 1);
         assert!(s.contains("&lt;Heart&gt;") && !s.contains("NaN") && s.len() < 8000, "{}", s.len());

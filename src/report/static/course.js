@@ -28,6 +28,7 @@ const structureList = (meta, shown, drawn, changed, goTo) => {
       check.setAttribute("aria-label", info.name);
       const swatch = el("span", { class: "dot" });
       swatch.style.background = info.orig;
+      swatch.style.borderColor = info.color;
       const name = named(el("button", { type: "button", class: "nm" }), info.name);
       if (info.full) name.title = info.full;
       const row = el("div", { class: "row" }, check, swatch, name);

@@ -151,6 +151,7 @@ const makeViewer = (meta, changed) => {
       g.globalAlpha = 1;
     }
     const colours = doseTable(meta.ramps[s.ramp]);
+    const taken = [];
     const stroke = (gy, colour, width, label) => {
       g.beginPath();
       let top = null;
@@ -163,7 +164,9 @@ const makeViewer = (meta, changed) => {
       g.strokeStyle = colour;
       g.lineWidth = width;
       g.stroke();
-      if (top && label) {
+      // Numbers that would cover each other are left out from outside to inside.
+      if (top && label && taken.every((t) => Math.hypot(t[0] - top[0], t[1] - top[1]) > 13 * ratio)) {
+        taken.push(top);
         g.font = `${11 * ratio}px system-ui, sans-serif`;
         g.textAlign = "center";
         g.lineWidth = 3 * ratio;

@@ -17,7 +17,7 @@ use rtpipeline_engine::{
     UnitError,
 };
 use rtpipeline_geometry::Volume;
-use rtpipeline_volume_io::{VolumeData, nifti_bytes, with_volume};
+use rtpipeline_volume_io::{nifti_bytes, with_volume};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::BTreeMap;

@@ -44,11 +44,12 @@ pub(super) fn convert(
             return Ok(out);
         }
     };
-    let ordered: BTreeSet<&PathBuf> = series.slice_paths.iter().collect();
+    let ordered: BTreeSet<&PathBuf> = series.planes.iter().map(|p| &p.path).collect();
     let rest: Vec<PathBuf> = out.order.iter().filter(|p| !ordered.contains(p)).cloned().collect();
     // A multi-frame file stands for several slices; it is one file all the same.
     let mut seen = BTreeSet::new();
-    let sorted: Vec<PathBuf> = series.slice_paths.iter().chain(&rest).filter(|p| seen.insert((*p).clone())).cloned().collect();
+    let by_position = series.planes.iter().map(|p| &p.path).chain(&rest);
+    let sorted: Vec<PathBuf> = by_position.filter(|p| seen.insert((*p).clone())).cloned().collect();
     out.order = sorted;
     let name = unique_name(&base_name(image, &series), names);
     let (path, file) = cx.output("nifti", paths.file(&format!("NIFTI/{name}.nii.gz")))?;
@@ -86,20 +87,23 @@ fn failure(image: &ImageObject, error: &ImageError, root: &Path) -> PartFailure 
     PartFailure { part: format!("image {}", image.id), error: UnitError::data(message).hint(hint) }
 }
 
-/// Integer values that fit are stored as 16-bit integers, everything else as 32-bit floating point.
-fn write_volume(path: &Path, series: &ImageSeries, image: &ImageObject) -> Result<(), UnitError> {
+/// The values as 16-bit integers where they are whole and fit; everything else stays 32-bit floating point.
+pub(crate) fn whole_numbers(series: &ImageSeries) -> Option<Volume<i16>> {
     let fits = |v: &f32| (f32::from(i16::MIN)..=f32::from(i16::MAX)).contains(v) && v.fract() == 0.0;
+    (series.integer_valued && series.volume.values().iter().all(fits)).then(|| series.volume.map(|&v| v as i16))
+}
+
+fn write_volume(path: &Path, series: &ImageSeries, image: &ImageObject) -> Result<(), UnitError> {
     let description = format!("{} {}", image.modality, unit_word(series.unit));
-    let written = if series.integer_valued && series.volume.values().iter().all(fits) {
-        let small: Volume<i16> = series.volume.map(|&v| v as i16);
-        write_nifti(path, &small, &description)
-    } else {
-        write_nifti(path, &series.volume, &description)
+    let written = match whole_numbers(series) {
+        Some(small) => write_nifti(path, &small, &description),
+        None => write_nifti(path, &series.volume, &description),
     };
     written.map_err(|e| UnitError::new(rtpipeline_engine::FailureKind::Resources, e.to_string()))
 }
 
-fn unit_word(unit: Unit) -> &'static str {
+/// Unit of a volume's values as tables and files name it.
+pub(crate) fn unit_word(unit: Unit) -> &'static str {
     match unit {
         Unit::Hu => "HU",
         Unit::SuvBw => "SUVbw",
@@ -142,20 +146,23 @@ fn unique_name(base: &str, taken: &mut BTreeSet<String>) -> String {
 }
 
 fn sidecar(image: &ImageObject, series: &ImageSeries, name: &str) -> serde_json::Value {
-    let mut uids: Vec<&str> = series.slice_uids.iter().map(String::as_str).collect();
+    let instances: Vec<&str> = series.planes.iter().map(|p| p.uid.as_str()).collect();
+    let positions: Vec<[f64; 3]> = series.planes.iter().map(|p| p.position).collect();
+    let mut uids = instances.clone();
     uids.sort_unstable();
     uids.dedup();
     let sop_hash = blake3::hash(uids.join("\n").as_bytes()).to_hex().to_string();
     json!({
         "study_instance_uid": image.study_uid,
         "series_instance_uid": image.series_uid,
-        "instances": series.slice_uids,
+        "instances": instances,
         "modality": image.modality,
-        "instance_count": series.slice_uids.len(),
+        "instance_count": instances.len(),
         "sop_hash": sop_hash,
         "nifti_path": format!("NIFTI/{name}.nii.gz"),
         "unit": unit_word(series.unit),
-        "slice_positions_mm": series.slice_positions,
+        "slice_positions_mm": positions,
+        "interpolated_slices": series.interpolated,
         "uniform": series.uniform,
         "sheared": series.sheared,
         "left_out": series.other_stacks,
@@ -195,6 +202,18 @@ fn findings(image: &ImageObject, series: &ImageSeries) -> Vec<Finding> {
                 "image.sheared",
                 format!("Image {} has a tilted gantry.", image.id),
                 "Its volume is sheared; programs that expect right angles must resample it.",
+            )
+            .about(&image.id),
+        );
+    }
+    if !series.interpolated.is_empty() {
+        let n = series.interpolated.len();
+        out.push(
+            Finding::new(
+                Level::Caution,
+                "image.interpolated_slices",
+                format!("{n} slices of the volume of image {} are interpolated.", image.id),
+                "No file holds them; values there are means of their neighbours.",
             )
             .about(&image.id),
         );

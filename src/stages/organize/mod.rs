@@ -4,7 +4,7 @@
 //! is a failure of that part alone: the course goes on without it.
 
 mod case;
-mod images;
+pub(crate) mod images;
 mod objects;
 mod plans;
 mod records;

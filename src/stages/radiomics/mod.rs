@@ -7,7 +7,7 @@ use crate::course::{Catalogue, Course, CourseManifest, CoursePaths, Geometry, Im
     read_image_data, read_json_at,
 };
 use crate::records::RadiomicsRow;
-pub use params::{Modality, ParameterSets};
+pub use params::{Modality, ParameterSets, column_names};
 use rtpipeline_engine::{
     Input, Output, PlanContext, Policy, Resources, Stage, StageDoc, Unit, UnitContext, UnitError,
 };
@@ -125,7 +125,7 @@ impl Stage for Radiomics {
                 row.status = Some(if reduced { "reduced" } else { "ok" }.to_owned());
                 row.voxel_count = Some(voxels as i64);
                 row.parameters = Some(task.parameters_name(reduced));
-                row.normalized = Some(if reduced { &task.reduced } else { &task.params }.setting.normalize);
+                row.normalized = Some(if reduced { &task.reduced } else { &task.params }.setting.normalize.unwrap_or(false));
                 for (name, value) in &features.diagnostics {
                     row.features.0.push((name.clone(), value.clone().into()));
                 }

@@ -27,7 +27,7 @@ pub struct TotalSegTaskOptions {
 const SPLIT_SLICES: f64 = 150.0;
 
 /// Arguments for one task, program excluded.
-pub fn arguments(
+pub(super) fn arguments(
     options: &TotalSegTaskOptions,
     task: &str,
     image: &Path,
@@ -69,7 +69,7 @@ fn resampled_slices(grid: &Grid, fast: bool) -> f64 {
 
 /// Where the weights are: what the environment says, else the tool's default place. It is always passed on, because the
 /// tool looks in its home folder otherwise and that one is private to each call.
-pub fn weights_folder(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub(super) fn weights_folder(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     env("TOTALSEG_WEIGHTS_PATH")
         .map(PathBuf::from)
         .or_else(|| env("TOTALSEG_HOME_DIR").map(|h| PathBuf::from(h).join("nnunet/results")))
@@ -77,7 +77,7 @@ pub fn weights_folder(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
 }
 
 /// The user's own settings folder of the tool, where a licence may be.
-pub fn user_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+pub(super) fn user_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
     env("TOTALSEG_HOME_DIR")
         .map(PathBuf::from)
         .or_else(|| env("HOME").map(|h| PathBuf::from(h).join(".totalsegmentator")))
@@ -85,7 +85,7 @@ pub fn user_home(env: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
 
 /// `config.json` of the private home folder: no telemetry, no disclaimer, the licence if there is one. The tool
 /// rewrites this file at each run without locking, so calls must not share it.
-pub fn home_config(licence: Option<&str>) -> serde_json::Value {
+pub(super) fn home_config(licence: Option<&str>) -> serde_json::Value {
     let mut config = serde_json::json!({
         "totalseg_id": "totalseg_RTPIPELN",
         "send_usage_stats": false,
@@ -99,7 +99,7 @@ pub fn home_config(licence: Option<&str>) -> serde_json::Value {
 }
 
 /// The environment of one call, on top of the unit's. `home` and `tmp` are private folders of the attempt.
-pub fn environment(
+pub(super) fn environment(
     unit_env: &BTreeMap<String, String>,
     env: &dyn Fn(&str) -> Option<String>,
     weights: Option<&Path>,

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Program of an interface unless the model or the host names another.
-pub fn default_program(interface: Interface, host: &BTreeMap<String, String>) -> String {
+pub(super) fn default_program(interface: Interface, host: &BTreeMap<String, String>) -> String {
     let (key, fallback) = match interface {
         Interface::Nnunetv2 => ("nnunet_predict", "nnUNetv2_predict"),
         Interface::Nnunetv1 => ("nnunet_v1_predict", "nnUNet_predict"),
@@ -18,7 +18,7 @@ pub fn default_program(interface: Interface, host: &BTreeMap<String, String>) ->
 }
 
 /// Program and leading arguments of a model: its `command` (a bare standard name means the configured program).
-pub fn program(nnunet: &Nnunet, host: &BTreeMap<String, String>) -> (String, Vec<OsString>) {
+pub(super) fn program(nnunet: &Nnunet, host: &BTreeMap<String, String>) -> (String, Vec<OsString>) {
     let configured = default_program(nnunet.interface, host);
     let standard = default_program(nnunet.interface, &BTreeMap::new());
     let mut words = nnunet.command.as_deref().unwrap_or_default().split_whitespace();
@@ -34,12 +34,12 @@ fn folds<'a>(model: &'a CustomModel, net: &'a Network) -> Option<&'a Folds> {
 }
 
 /// Configuration of a network.
-pub fn architecture<'a>(model: &'a CustomModel, net: &'a Network) -> &'a str {
+pub(super) fn architecture<'a>(model: &'a CustomModel, net: &'a Network) -> &'a str {
     net.architecture.as_deref().unwrap_or(&model.nnunet.model)
 }
 
 /// Arguments for one network. `input` and `output` are folders, except for TotalSegmentator, where they are files.
-pub fn arguments(
+pub(super) fn arguments(
     model: &CustomModel,
     net: &Network,
     input: &Path,
@@ -121,7 +121,7 @@ fn checkpoint_name(net: &Network) -> Vec<String> {
 }
 
 /// Arguments of `nnUNet_ensemble`.
-pub fn ensemble_arguments(inputs: &[PathBuf], output: &Path, postprocessing: Option<&Path>) -> Vec<OsString> {
+pub(super) fn ensemble_arguments(inputs: &[PathBuf], output: &Path, postprocessing: Option<&Path>) -> Vec<OsString> {
     let mut args: Vec<OsString> = vec!["-f".into()];
     args.extend(inputs.iter().map(|p| p.as_os_str().to_owned()));
     args.extend(["-o".into(), output.into()]);
@@ -133,7 +133,7 @@ pub fn ensemble_arguments(inputs: &[PathBuf], output: &Path, postprocessing: Opt
 
 /// Environment of a network: the unit's, threads, then the model's and the network's own; relative folders are taken
 /// from the model's folder. The three folders of nnU-Net are always set.
-pub fn environment(
+pub(super) fn environment(
     unit_env: &BTreeMap<String, String>,
     model: &CustomModel,
     net: &Network,

@@ -285,7 +285,7 @@ fn ensemble_program() -> String {
 }
 
 /// The name by which an ensemble is referred to in `combine`.
-pub const ENSEMBLE: &str = "ensemble";
+pub(super) const ENSEMBLE: &str = "ensemble";
 
 impl Network {
     /// Name by which it is referred to: its alias, else its id.

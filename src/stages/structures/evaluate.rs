@@ -5,25 +5,25 @@ use rtpipeline_geometry::{Grid, Margin, Mask, algebra, margin};
 
 /// A mask with what is known of its making.
 #[derive(Clone, Debug)]
-pub struct Built {
+pub(super) struct Built {
     /// The voxels.
-    pub mask: Mask,
+    pub(super) mask: Mask,
     /// Sources that were missing or empty.
-    pub missing: Vec<String>,
+    pub(super) missing: Vec<String>,
     /// A source touches a face of its image.
-    pub cropped: bool,
+    pub(super) cropped: bool,
 }
 
 /// One source of a structure.
-pub struct Source {
+pub(super) struct Source {
     /// Name in the file.
-    pub name: String,
+    pub(super) name: String,
     /// The voxels, `None` when the course has no such structure or it is empty.
-    pub built: Option<Built>,
+    pub(super) built: Option<Built>,
 }
 
 /// Joins the sources and applies the margin. `Err` holds the reason why there is nothing.
-pub fn build(spec: &CustomStructure, sources: Vec<Source>, grid: &Grid) -> Result<Built, String> {
+pub(super) fn build(spec: &CustomStructure, sources: Vec<Source>, grid: &Grid) -> Result<Built, String> {
     let rule = spec.missing_rule();
     let absent: Vec<String> = sources.iter().filter(|s| s.built.is_none()).map(|s| s.name.clone()).collect();
     let first_missing = sources.first().is_some_and(|s| s.built.is_none());
@@ -74,7 +74,7 @@ pub fn build(spec: &CustomStructure, sources: Vec<Source>, grid: &Grid) -> Resul
 }
 
 /// True when a voxel of the mask lies in the first or last slice, row or column.
-pub fn touches_face(mask: &Mask, dims: [usize; 3]) -> bool {
+pub(super) fn touches_face(mask: &Mask, dims: [usize; 3]) -> bool {
     let d = dims;
     mask.values().chunks_exact(d[0].max(1)).enumerate().any(|(row, line)| {
         let (j, k) = (row % d[1], row / d[1]);

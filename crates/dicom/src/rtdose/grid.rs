@@ -38,7 +38,7 @@ pub(super) fn read(o: &Object, scaling: Option<f64>, findings: &mut Vec<Finding>
     for f in &frame.findings {
         note(findings, &f.code, f.text.clone());
     }
-    let offsets = offsets(o, &layout, &frame).map_err(invalid)?;
+    let offsets = offsets(o, &layout, &frame, findings).map_err(invalid)?;
     let mut order: Vec<usize> = (0..offsets.len()).collect();
     order.sort_by(|&a, &b| offsets[a].total_cmp(&offsets[b]));
     let sorted: Vec<f64> = order.iter().map(|&i| offsets[i]).collect();
@@ -79,13 +79,16 @@ pub(super) fn read(o: &Object, scaling: Option<f64>, findings: &mut Vec<Finding>
 }
 
 /// Plane positions along the frame normal, relative to Image Position (Patient), in the order of the frames.
-fn offsets(o: &Object, layout: &Layout, frame: &Frame) -> Result<Vec<f64>, String> {
+fn offsets(o: &Object, layout: &Layout, frame: &Frame, findings: &mut Vec<Finding>) -> Result<Vec<f64>, String> {
     let written = o.data.numbers(t::GRID_FRAME_OFFSET_VECTOR);
     if written.iter().any(Option::is_none) {
         return Err("GridFrameOffsetVector holds something that is no number".into());
     }
     let v: Vec<f64> = written.into_iter().flatten().collect();
-    if layout.frames == 1 && v.len() <= 1 {
+    if layout.frames == 1 {
+        if v.len() > 1 {
+            note(findings, "offset_count", format!("GridFrameOffsetVector has {} values for one frame", v.len()));
+        }
         return Ok(vec![0.0]);
     }
     if v.is_empty() {

@@ -40,8 +40,9 @@ fn main() -> ExitCode {
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| if exact { f.as_str() == name } else { name.contains(f.as_str()) });
     let mut failed = Vec::new();
     for (name, test) in tests.iter().filter(|t| wanted(t.0)) {
+        let started = std::time::Instant::now();
         let ok = catch_unwind(test).is_ok();
-        println!("test {name} ... {}", if ok { "ok" } else { "FAILED" });
+        println!("test {name} ... {} ({:.1} s)", if ok { "ok" } else { "FAILED" }, started.elapsed().as_secs_f64());
         if !ok {
             failed.push(*name);
         }

@@ -166,7 +166,8 @@ pub(crate) fn side(cx: &UnitContext, name: &str) -> PathBuf {
 /// One line for each execution, so that tests can count and order them.
 fn note(cx: &UnitContext, text: &str) {
     let mut f = std::fs::OpenOptions::new().create(true).append(true).open(side(cx, "log")).unwrap();
-    writeln!(f, "{text} {}", cx.id).unwrap();
+    // One write, so that lines of several processes do not mix.
+    f.write_all(format!("{text} {}\n", cx.id).as_bytes()).unwrap();
 }
 
 fn perform(cx: &UnitContext, task: &Task) -> Result<Output, UnitError> {

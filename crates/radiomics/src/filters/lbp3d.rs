@@ -6,6 +6,7 @@ use super::Derived;
 use crate::{
     image::{Image, Kind, Picture},
     names,
+    numeric::sum_f32,
     resample::bspline::Coefficients,
     settings::Resolved,
 };
@@ -41,7 +42,7 @@ pub(super) fn all(picture: &Picture<'_>, mask: &Mask, settings: &Resolved) -> Ve
         for (level, map) in maps[..levels].iter_mut().enumerate() {
             map[at] = harmonics.norm(level, &above);
         }
-        maps[levels][at] = kurtosis(&samples);
+        maps[levels][at] = if source.kind == Kind::Single { kurtosis_single(&samples) } else { kurtosis(&samples) };
     }
     let mut names = names::lbp3d_names(settings).into_iter();
     maps.into_iter()
@@ -59,6 +60,17 @@ fn kurtosis(x: &[f64]) -> f64 {
     let m2 = x.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
     let m4 = x.iter().map(|v| (v - mean).powi(4)).sum::<f64>() / n;
     m4 / (m2 * m2) - 3.0
+}
+
+/// The same in the precision and order in which scipy treats single precision.
+fn kurtosis_single(x: &[f64]) -> f64 {
+    let x: Vec<f32> = x.iter().map(|&v| v as f32).collect();
+    let n = x.len() as f32;
+    let mean = sum_f32(&x, &|v| v) / n;
+    let square = |v: f32| (v - mean) * (v - mean);
+    let m2 = sum_f32(&x, &square) / n;
+    let m4 = sum_f32(&x, &|v| square(v) * square(v)) / n;
+    f64::from(m4 / (m2 * m2) - 3.0)
 }
 
 /// Vertices of an icosahedron whose faces are divided `subdivisions` times, on a sphere.

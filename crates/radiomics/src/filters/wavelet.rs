@@ -147,7 +147,7 @@ fn convolve<T: Real>(x: &[T], dims: [usize; 3], axis: usize, taps: &[T]) -> Vec<
     let pairs: Vec<Vec<(usize, T)>> = (plain..len)
         .map(|n| {
             let i = n + half;
-            let wrapped = if i >= len && len >= taps.len() { i - len + 1 } else { 0 };
+            let wrapped = (i + 1).saturating_sub(len);
             let order = (0..wrapped).rev().chain(wrapped..taps.len());
             order.map(|k| ((i + len * taps.len() - k) % len, taps[k])).collect()
         })

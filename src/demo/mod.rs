@@ -1,0 +1,2 @@
+//! The synthetic cohort.
+mod phantom;
