@@ -148,8 +148,9 @@ pub fn build(settings: &Settings) -> Result<Pipeline<Course>, RunError> {
         stages.push(StageEntry::new(CropCt::new(&settings.crop, p.parallel()), after_structures()));
     }
     let with_crop = || vec![Need::Done("structures"), Need::After("crop_ct")];
+    let cropped = settings.crop.enabled && settings.crop.use_cropped_for_dvh;
     if settings.dvh.enabled {
-        stages.push(StageEntry::new(DvhStage::new(settings.dvh.clone(), p.parallel()), with_crop()));
+        stages.push(StageEntry::new(DvhStage::new(settings.dvh.clone(), cropped, p.parallel()), with_crop()));
     }
     if settings.report.enabled {
         let needs = [Need::Done("structures"), Need::After("dvh")];
@@ -160,7 +161,8 @@ pub fn build(settings: &Settings) -> Result<Pipeline<Course>, RunError> {
         stages.push(StageEntry::new(stage, after_structures()));
     }
     if settings.qc.enabled {
-        let needs = [Need::Done("organize"), Need::After("structures"), Need::After("dvh"), Need::After("radiomics")];
+        let needs = ["structures", "crop_ct", "dvh", "radiomics"].map(Need::After);
+        let needs = [vec![Need::Done("organize")], needs.to_vec()].concat();
         stages.push(StageEntry::new(Qc::new(settings.qc.clone()), needs));
     }
     Ok(Pipeline { stages })
@@ -240,8 +242,14 @@ impl Policies {
     fn radiomics(&self, s: &Settings) -> Policy {
         let r = &s.run;
         let asked = r.radiomics_workers.value().map_or_else(machine::default_workers, |n| n as usize);
+        // An explicit number of workers is taken at its word; the scheduler still admits units by their memory.
+        let per_worker = r.memory_per_worker_gb * f64::from(1 << 30);
+        let by_memory = match r.radiomics_workers.value() {
+            Some(_) => usize::MAX,
+            None => (machine::memory().available as f64 / per_worker) as usize,
+        };
         Policy {
-            workers: if r.radiomics_sequential { 1 } else { asked.clamp(1, self.workers) },
+            workers: if r.radiomics_sequential { 1 } else { asked.clamp(1, self.workers).min(by_memory.max(1)) },
             threads: r.radiomics_threads.filter(|t| *t > 0).unwrap_or(1) as usize,
             isolation: Isolation::Process,
             time_limit: Some(Duration::from_secs_f64(r.radiomics_timeout)),
@@ -293,7 +301,12 @@ pub fn run(
             .map_err(|source| RunError::Io { place: run_dir.display().to_string(), source })?;
     }
     let cache = (!request.dry_run).then_some(run_dir.as_path());
-    let inventory = index::build(&request.dicom_root, &settings.organize, cache, scanned)?;
+    let threads = settings.run.index_workers.value().map_or_else(|| workers(settings), |n| n as usize);
+    let readers = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|e| RunError::Environment(format!("threads for reading headers: {e}")))?;
+    let inventory = readers.install(|| index::build(&request.dicom_root, &settings.organize, cache, scanned))?;
     if inventory.courses.is_empty() {
         if !request.dry_run {
             crate::results::write_without_courses(request, settings, origins, &inventory)

@@ -53,7 +53,11 @@ fn lungs_agree_with_the_reference_segmentation() {
     let both: Vec<u8> = left.values().iter().zip(right.values()).map(|(a, b)| a | b).collect();
     let all = dice(&both, &reference(10..=14));
     let (l, r) = (dice(left.values(), &reference(10..=11)), dice(right.values(), &reference(12..=14)));
-    eprintln!("Dice {all:.3}, left {l:.3}, right {r:.3}; left {:.1} cc, right {:.1} cc", left.volume_cc(), right.volume_cc());
+    eprintln!(
+        "Dice {all:.3}, left {l:.3}, right {r:.3}; left {:.1} cc, right {:.1} cc",
+        left.volume_cc(),
+        right.volume_cc()
+    );
     assert!(all >= 0.90, "Dice {all}");
     assert!(l >= 0.85 && r >= 0.85, "Dice left {l}, right {r}");
     assert!(lungs.incomplete, "only the bases are in the scan");

@@ -98,7 +98,7 @@ impl From<ConfigErrors> for Failure {
 impl From<RunError> for Failure {
     fn from(e: RunError) -> Self {
         let exit = match &e {
-            RunError::Config(_) => Exit::Usage,
+            RunError::Config(_) | RunError::Index(crate::index::IndexError::Setting(_)) => Exit::Usage,
             RunError::Environment(_) => Exit::Environment,
             RunError::NoInput(_) | RunError::Index(_) => Exit::NoInput,
             RunError::Busy(_) => Exit::Busy,

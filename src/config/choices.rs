@@ -139,9 +139,7 @@ choice! {
 choice! {
     /// The set of rules by which DVHs are made.
     DvhProfile {
-        /// As accurate as the contours and the dose allow.
-        Reference = "reference",
-        /// As planning systems do it, for comparison with their numbers.
+        /// As planning systems do it: contours stand for slabs, dose is linear between voxels.
         Comparable = "comparable",
     }
 }

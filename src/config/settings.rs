@@ -224,8 +224,8 @@ section! {
     DvhSettings for "dvh" {
         /// Compute DVHs.
         enabled: bool = true, "dvh.enabled";
-        /// Rules of the main columns; the other profile's headline metrics stand beside them under its name.
-        profile: DvhProfile = DvhProfile::Reference, "dvh.profile";
+        /// Rules by which DVHs are made.
+        profile: DvhProfile = DvhProfile::Comparable, "dvh.profile";
         /// What the part of a structure outside the dose grid counts for.
         outside_grid: OutsideGrid = OutsideGrid::Exclude, "dvh.outside_grid";
         /// How several contours on one plane make an area.
@@ -273,8 +273,6 @@ section! {
     QcSettings for "qc" {
         /// Check every course.
         enabled: bool = true, "qc.enabled";
-        /// Difference of slice distances that counts as uneven.
-        spacing_tolerance_mm: f64 = 0.1, "qc.spacing_tolerance_mm", unit = "mm", range = Range::within(0.0, 10.0);
         /// Part of a target volume that the dose grid must cover.
         min_target_coverage_pct: f64 = 99.0, "qc.min_target_coverage_pct", unit = "%", range = Range::within(0.0, 100.0);
         /// Structures smaller than this are reported.

@@ -59,6 +59,7 @@ impl<'a> Geometry<'a> {
 
     /// Contours or outlines of the structure as a stack of planes; `None` when it has no closed contour.
     pub fn stack(&mut self, s: &Structure) -> Result<Option<PlaneStack>, UnitError> {
+        let mut options = self.options.clone();
         let contours = match &s.shape {
             Shape::Contours { file, roi_number } => {
                 let set = self.set(file)?;
@@ -66,9 +67,14 @@ impl<'a> Geometry<'a> {
                 let roi = roi.ok_or_else(|| UnitError::data(format!("{file} has no ROI {roi_number}")))?;
                 roi.contours.clone()
             }
-            Shape::Label { file, value } => outline_label(self.label_map(file)?, *value, &OutlineOptions::default()),
+            Shape::Label { file, value } => {
+                let labels = self.label_map(file)?;
+                // An empty slice inside a mask is empty; it must not be taken for a wider plane spacing.
+                options.spacing = Some(plane_distance(&labels.grid));
+                outline_label(labels, *value, &OutlineOptions::default())
+            }
         };
-        contour_stack(&contours, &self.options)
+        contour_stack(&contours, &options)
             .map_err(|e| UnitError::data(format!("{} ({}): {e}", s.name, s.source)))
     }
 
@@ -110,6 +116,17 @@ impl<'a> Geometry<'a> {
         }
         Ok(&self.labels[file])
     }
+}
+
+/// Distance of the slices along their normal, mm (less than the step between them in a sheared stack).
+fn plane_distance(grid: &Grid) -> f64 {
+    let d = grid.direction();
+    let n = [0, 1, 2].map(|a| {
+        let (b, c) = ((a + 1) % 3, (a + 2) % 3);
+        d[0][b] * d[1][c] - d[0][c] * d[1][b]
+    });
+    let length = n.iter().map(|x| x * x).sum::<f64>().sqrt();
+    (0..3).map(|a| grid.step[2][a] * n[a] / length).sum::<f64>().abs()
 }
 
 /// Contours as a stack of planes; `None` when none of them is closed.

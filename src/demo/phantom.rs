@@ -29,7 +29,9 @@ impl Solid {
 
     /// Below 1 inside, 1 on the surface.
     pub(super) fn level(&self, p: Vec3) -> f64 {
-        (0..3).map(|a| ((p[a] - self.centre[a]).abs() / self.radii[a]).powf(self.power)).sum()
+        let t = [0, 1, 2].map(|a| (p[a] - self.centre[a]).abs() / self.radii[a]);
+        // Most solids are ellipsoids, for which no power function is needed.
+        if self.power == 2.0 { t.iter().map(|v| v * v).sum() } else { t.iter().map(|v| v.powf(self.power)).sum() }
     }
 
     pub(super) fn holds(&self, p: Vec3) -> bool {
@@ -59,7 +61,8 @@ impl PlaneOf {
         while step > 0.005 {
             let here = s.level(self.at(u, v));
             let around = [(step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)];
-            let best = around.iter().map(|(a, b)| (s.level(self.at(u + a, v + b)), a, b)).min_by(|x, y| x.0.total_cmp(&y.0));
+            let best =
+                around.iter().map(|(a, b)| (s.level(self.at(u + a, v + b)), a, b)).min_by(|x, y| x.0.total_cmp(&y.0));
             match best {
                 Some((l, a, b)) if l < here => {
                     u += a;
@@ -112,16 +115,14 @@ impl Patient {
     pub(super) fn new(n: u32) -> Self {
         let v = |salt: u64, spread: f64| spread * (2.0 * unit(hash(u64::from(n) << 8 | salt)) - 1.0);
         let k = 1.0 + v(1, 0.06);
-        let e = |x: f64, y: f64, z: f64, a: f64, b: f64, c: f64| {
-            Solid::ellipsoid([x * k, y * k, z], [a * k, b * k, c])
-        };
+        let e = |x: f64, y: f64, z: f64, a: f64, b: f64, c: f64| Solid::ellipsoid([x * k, y * k, z], [a * k, b * k, c]);
         let t = |x: f64, y: f64, a: f64, b: f64| Solid::tube(x * k, y * k, a * k, b * k);
         Self {
             body: Solid { power: 2.5, ..t(0.0, 0.0, 172.0 + v(2, 8.0), 110.0 + v(3, 6.0)) },
-            lung_l: e(76.0, -4.0, 12.0, 52.0, 78.0, 92.0),
-            lung_r: e(-76.0, -4.0, 12.0, 56.0, 80.0, 96.0),
+            lung_l: e(76.0, -4.0, 8.0, 52.0, 78.0, 86.0),
+            lung_r: e(-76.0, -4.0, 8.0, 56.0, 80.0, 90.0),
             heart: e(24.0, -38.0, -22.0, 40.0, 34.0, 42.0),
-            liver: e(-58.0, -12.0, -118.0, 84.0, 74.0, 48.0),
+            liver: e(-58.0, -12.0, -98.0, 84.0, 74.0, 33.0),
             vertebra: t(0.0, 64.0, 19.0, 17.0),
             canal: t(0.0, 88.0, 10.0, 9.0),
             cord: t(0.0, 88.0, 6.0, 5.0),
@@ -130,6 +131,11 @@ impl Patient {
             trachea: Solid::ellipsoid([0.0, 18.0 * k, 98.0], [9.0, 8.0, 60.0]),
             gtv: Solid::ellipsoid([-70.0 * k + v(5, 8.0), 6.0 + v(6, 10.0), 14.0 + v(7, 12.0)], [13.0 + v(8, 2.0); 3]),
         }
+    }
+
+    /// In a lung: the heart and the target are cut out of it, the rest of the chest wall lies around it.
+    pub(super) fn in_lung(&self, p: Vec3) -> bool {
+        (self.lung_l.holds(p) || self.lung_r.holds(p)) && !self.heart.holds(p)
     }
 
     /// HU at a point, without noise.
@@ -141,7 +147,6 @@ impl Patient {
             return if couch { -120.0 } else { -1000.0 };
         }
         let inner = Solid { radii: [self.body.radii[0] - 14.0, self.body.radii[1] - 11.0, f64::INFINITY], ..self.body };
-        let in_lung = (self.lung_l.holds(p) || self.lung_r.holds(p)) && !self.heart.holds(p);
         match () {
             () if self.gtv.holds(p) => 38.0,
             () if self.trachea.holds(p) => -990.0,
@@ -150,7 +155,7 @@ impl Patient {
             () if self.vertebra.holds(p) => 320.0,
             () if self.aorta.holds(p) => 46.0,
             () if self.esophagus.holds(p) => 22.0,
-            () if in_lung => -790.0,
+            () if self.in_lung(p) => -790.0,
             () if self.heart.holds(p) => 42.0,
             () if self.liver.holds(p) => 62.0,
             () if inner.holds(p) => 25.0,
@@ -205,7 +210,7 @@ mod tests {
     fn outlines_lie_on_the_surface_in_oblique_planes() {
         let p = Patient::new(1);
         let (s, c) = 0.2_f64.sin_cos();
-        let plane = PlaneOf { origin: [-200.0, -150.0, 5.0], row: [1.0, 0.0, 0.0], column: [0.0, c, s] };
+        let plane = PlaneOf { origin: [-200.0, -150.0, -18.0], row: [1.0, 0.0, 0.0], column: [0.0, c, s] };
         for solid in [p.body, p.lung_r, p.cord, p.gtv] {
             let line = plane.outline(&solid, 36).expect("the plane meets it");
             assert!(line.iter().all(|q| (solid.level(*q) - 1.0).abs() < 1e-6));

@@ -72,7 +72,14 @@ fn images(facts: &[Facts], linked: &LinkedCourse) -> (Vec<ImageObject>, Vec<Stri
     order.sort_by_key(|&n| {
         let i = &linked.images[n];
         let date = least(i, &|f| if f.date.is_empty() { &f.study_date } else { &f.date });
-        (!i.planning, i.modality, date, least(i, &|f| &f.series_uid), least(i, &|f| &f.sop_instance_uid), i.files.clone())
+        (
+            !i.planning,
+            i.modality,
+            date,
+            least(i, &|f| &f.series_uid),
+            least(i, &|f| &f.sop_instance_uid),
+            i.files.clone(),
+        )
     });
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
     let mut ids = vec![String::new(); linked.images.len()];
@@ -125,7 +132,8 @@ fn structure_sets(facts: &[Facts], linked: &LinkedCourse, image_ids: &[String]) 
 /// Structure sets that plans were made on are used; for every other image (or frame, where there is no image) the one that
 /// is approved, then the latest.
 fn choose_structure_sets(course: &mut Course) {
-    let place = |s: &StructureSetObject| (s.image_id.clone(), s.image_id.is_none().then(|| s.frame_of_reference_uid.clone()));
+    let place =
+        |s: &StructureSetObject| (s.image_id.clone(), s.image_id.is_none().then(|| s.frame_of_reference_uid.clone()));
     let of_plans: Vec<_> = course.structure_sets.iter().filter(|s| s.referenced_by_plan).map(place).collect();
     let mut best: BTreeMap<_, (bool, String, String)> = BTreeMap::new();
     for s in &course.structure_sets {

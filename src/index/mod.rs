@@ -161,10 +161,8 @@ fn facts(root: &Path, scanned: &[ScannedFile]) -> Vec<Facts> {
         .filter(|(_, f)| f.refused.is_none() && count.get(f.sop_instance_uid.as_str()).is_some_and(|&n| n > 1))
         .map(|(i, _)| i)
         .collect();
-    let digests: Vec<(usize, Result<String, String>)> = shared
-        .into_par_iter()
-        .map(|i| (i, content(&scanned[i].path(root)).map_err(|e| e.to_string())))
-        .collect();
+    let digests: Vec<(usize, Result<String, String>)> =
+        shared.into_par_iter().map(|i| (i, content(&scanned[i].path(root)).map_err(|e| e.to_string()))).collect();
     for (i, digest) in digests {
         match digest {
             Ok(d) => facts[i].content = d,
@@ -174,11 +172,15 @@ fn facts(root: &Path, scanned: &[ScannedFile]) -> Vec<Facts> {
     facts
 }
 
-/// Digest of an object whatever its encoding. What is said of the person besides the Patient ID does not count: a corrected
-/// birth date makes no other object.
+/// Digest of an object whatever its encoding. What is said of the person besides the Patient ID does not count (a corrected
+/// birth date makes no other object), nor do the notes that a lossless compression leaves (Derivation Description and Code).
 fn content(path: &Path) -> Result<String, OpenError> {
     let mut object = Object::read(path)?;
-    object.data.elements.retain(|e| e.tag.0 != 0x0010 || e.tag.1 == 0x0020);
+    object.data.elements.retain(|e| match (e.tag.0, e.tag.1) {
+        (0x0010, element) => element == 0x0020,
+        (0x0008, element) => element != 0x2111 && element != 0x9215,
+        _ => true,
+    });
     Ok(digest(&object))
 }
 

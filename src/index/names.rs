@@ -3,7 +3,7 @@
 
 use crate::course::safe_name;
 use rtpipeline_dicom::link::LinkedCourse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Where a course goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ const RESERVED: [&str; 5] = ["_results", "_run", "_demo", "_cache", "logs"];
 /// Names the courses, which come sorted by Patient ID, person, date and key.
 pub(super) fn name_courses(courses: &[LinkedCourse]) -> Vec<CourseName> {
     let mut dirs: BTreeMap<(&str, Option<&str>), String> = BTreeMap::new();
-    let mut taken: BTreeMap<String, ()> = RESERVED.iter().map(|r| ((*r).to_owned(), ())).collect();
+    let mut taken: BTreeSet<String> = RESERVED.iter().map(|r| (*r).to_owned()).collect();
     let mut persons: Vec<(&str, Option<&str>)> =
         courses.iter().map(|c| (c.patient_id.as_str(), c.stranger.as_deref())).collect();
     persons.sort_unstable();
@@ -28,20 +28,19 @@ pub(super) fn name_courses(courses: &[LinkedCourse]) -> Vec<CourseName> {
     for (id, stranger) in persons {
         let base = if id.is_empty() { "no_id".to_owned() } else { safe_name(id) };
         let salt = stranger.unwrap_or(id);
-        let name = unique(&base, salt, stranger.is_some(), |n| taken.contains_key(&n.to_lowercase()));
-        taken.insert(name.to_lowercase(), ());
+        let name = unique(&base, salt, stranger.is_some(), |n| taken.contains(&n.to_lowercase()));
+        taken.insert(name.to_lowercase());
         dirs.insert((id, stranger), name);
     }
-    let mut ids: BTreeMap<String, ()> = BTreeMap::new();
+    let mut ids: BTreeSet<String> = BTreeSet::new();
     courses
         .iter()
         .map(|c| {
-            let patient_dir =
-                dirs.get(&(c.patient_id.as_str(), c.stranger.as_deref())).cloned().unwrap_or_default();
+            let patient_dir = dirs.get(&(c.patient_id.as_str(), c.stranger.as_deref())).cloned().unwrap_or_default();
             let month = c.date.map_or_else(|| "0000-00".to_owned(), |[y, m, _]| format!("{y:04}-{m:02}"));
             let full = |n: &str| format!("{}/{n}", patient_dir.to_lowercase());
-            let course_id = unique(&month, &c.key, false, |n| ids.contains_key(&full(n)));
-            ids.insert(full(&course_id), ());
+            let course_id = unique(&month, &c.key, false, |n| ids.contains(&full(n)));
+            ids.insert(full(&course_id));
             CourseName { patient_dir, course_id }
         })
         .collect()
@@ -57,11 +56,9 @@ fn unique(base: &str, salt: &str, suffixed: bool, taken: impl Fn(&str) -> bool) 
         let room = 64 - suffix.len() - 1;
         format!("{}_{suffix}", base.get(..base.floor_char_boundary(room.min(base.len()))).unwrap_or_default())
     };
-    (6..=16)
-        .filter_map(|n| digest.get(..n))
-        .map(with)
-        .find(|n| !taken(n))
-        .unwrap_or_else(|| (2..).map(|n| with(&format!("{}{n}", &digest[..6]))).find(|n| !taken(n)).unwrap_or_default())
+    (6..=16).filter_map(|n| digest.get(..n)).map(with).find(|n| !taken(n)).unwrap_or_else(|| {
+        (2..u32::MAX).map(|n| with(&format!("{}{n}", &digest[..6]))).find(|n| !taken(n)).unwrap_or_default()
+    })
 }
 
 #[cfg(test)]

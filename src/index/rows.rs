@@ -39,11 +39,7 @@ fn file_row(f: &FileRow) -> records::FileRow {
         transfer_syntax_uid: text(&f.transfer_syntax),
         size: i64::try_from(f.size).ok(),
         same_as: f.same_as.clone(),
-        course_path: f
-            .course_ids
-            .iter()
-            .map(|c| format!("{}/{c}", f.patient_dir))
-            .reduce(|a, b| format!("{a}; {b}")),
+        course_path: f.course_ids.iter().map(|c| format!("{}/{c}", f.patient_dir)).reduce(|a, b| format!("{a}; {b}")),
     }
 }
 

@@ -3,10 +3,8 @@ use crate::course::LinkKind;
 
 /// The folder of shared test data, or `None` with the reason printed.
 fn shared(set: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("RTPIPELINE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("RTPIPELINE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let dir = root.join("data").join(set);
     if !dir.is_dir() {
         eprintln!("skipped: {} is not there", dir.display());
@@ -41,10 +39,19 @@ fn dump(i: &Inventory) -> String {
     for c in &i.courses {
         t.push_str(&format!("COURSE {}/{} '{}' {}\n", c.patient_dir, c.course_id, c.patient_id, c.course_key));
         for x in &c.images {
-            t.push_str(&format!("  {} {} files planning {} missing {}\n", x.id, x.files.len(), x.planning, x.missing_slices));
+            t.push_str(&format!(
+                "  {} {} files planning {} missing {}\n",
+                x.id,
+                x.files.len(),
+                x.planning,
+                x.missing_slices
+            ));
         }
         for x in &c.structure_sets {
-            t.push_str(&format!("  set {} {:?} {:?} plan {} used {} {}\n", x.file.path, x.image_id, x.image_link, x.referenced_by_plan, x.used, x.reason));
+            t.push_str(&format!(
+                "  set {} {:?} {:?} plan {} used {} {}\n",
+                x.file.path, x.image_id, x.image_link, x.referenced_by_plan, x.used, x.reason
+            ));
         }
         for x in &c.plans {
             t.push_str(&format!("  plan {} {} {:?}\n", x.file.path, x.technique, x.structure_set_link));
@@ -68,7 +75,8 @@ fn the_whole_shared_folder() {
     if let Some(to) = std::env::var_os("RTPIPELINE_TEST_DUMP") {
         std::fs::write(to, dump(&i)).expect("a place to write to");
     }
-    let known = ["used", "duplicate", "orphan", "conflict", "unsupported", "unreadable", "not_dicom", "excluded", "archive"];
+    let known =
+        ["used", "duplicate", "orphan", "conflict", "unsupported", "unreadable", "not_dicom", "excluded", "archive"];
     for f in &i.files {
         assert!(known.contains(&f.account.as_str()) && !f.reason.is_empty(), "{f:?}");
         assert_eq!(f.account == "used", !f.course_ids.is_empty(), "{f:?}");
@@ -94,7 +102,10 @@ fn varian_proton_head() {
     assert_eq!((shape(&i), count(&i, "orphan")), (vec![[1, 1, 1, 0]], 2));
     let c = &i.courses[0];
     assert_eq!((c.patient_id.as_str(), c.images[0].files.len()), ("E2E_test_PG1_1", 177));
-    assert_eq!((c.structure_sets[0].image_link, c.plans[0].structure_set_link), (LinkKind::Series, LinkKind::FrameOfReference));
+    assert_eq!(
+        (c.structure_sets[0].image_link, c.plans[0].structure_set_link),
+        (LinkKind::Series, LinkKind::FrameOfReference)
+    );
     for code in ["link.series", "link.frame_of_reference"] {
         assert!(c.findings.iter().any(|f| f.code == code), "{code}");
     }
@@ -118,8 +129,7 @@ fn brachytherapy_without_ct() {
 #[test]
 fn opentps_phantom_is_classified_by_sop_class() {
     let Some(i) = look("opentps_phantom") else { return };
-    let mut ids: Vec<(&str, [usize; 4])> =
-        i.courses.iter().map(|c| c.patient_id.as_str()).zip(shape(&i)).collect();
+    let mut ids: Vec<(&str, [usize; 4])> = i.courses.iter().map(|c| c.patient_id.as_str()).zip(shape(&i)).collect();
     ids.sort_unstable();
     assert_eq!(ids, [("ANONYMOUS", [1, 0, 0, 0]), ("exported_simple_patient", [0, 1, 1, 0])]);
     assert!(i.courses.iter().any(|c| c.findings.iter().any(|f| f.code == "link.patient_only")));
@@ -177,7 +187,9 @@ fn several_images_in_one_study() {
         let pairs: Vec<(&str, &str)> = c
             .structure_sets
             .iter()
-            .map(|s| (s.image_id.as_deref().unwrap_or_default(), s.file.path.rel().split('/').nth(1).unwrap_or_default()))
+            .map(|s| {
+                (s.image_id.as_deref().unwrap_or_default(), s.file.path.rel().split('/').nth(1).unwrap_or_default())
+            })
             .collect();
         for (image, folder) in pairs {
             assert_eq!(image, format!("{}1", &folder.replace("PET", "PT")[..2]));
@@ -211,7 +223,11 @@ fn what_is_not_dicom_is_listed_with_a_reason() {
     let Some(i) = look("not_dicom") else { return };
     assert!(i.courses.is_empty());
     assert_eq!(i.files.len(), 14);
-    assert!(i.files.iter().all(|f| f.account != "used" && f.account != "orphan" && !f.reason.is_empty()), "{}", dump(&i));
+    assert!(
+        i.files.iter().all(|f| f.account != "used" && f.account != "orphan" && !f.reason.is_empty()),
+        "{}",
+        dump(&i)
+    );
 }
 
 #[test]
@@ -249,7 +265,18 @@ fn the_inventory_is_saved_reused_and_left_out_of_the_next_scan() {
     let other = build(dir.path(), &settings, None, &|_, _| {}).expect("scanned");
     assert_eq!(other.courses, first.courses);
     assert!(other.files.iter().filter(|f| f.path.starts_with("out/")).all(|f| f.account == "excluded"));
-    for (rows, table) in [(first.file_rows(), crate::records::tables::files()), (first.orphan_rows(), crate::records::tables::orphans())] {
+    for (rows, table) in
+        [(first.file_rows(), crate::records::tables::files()), (first.orphan_rows(), crate::records::tables::orphans())]
+    {
         table.cells(rows).expect("rows fit their table");
     }
+}
+
+#[test]
+fn one_image_in_many_encodings_is_one_object() {
+    let Some(i) = look("dicom_syntax/ct_one_image_all_syntaxes") else { return };
+    // Deflated, RLE, JPEG 14, 14 SV1 and JPEG 2000 lossless are twins of the plain file; lossy ones have UIDs of their own.
+    let twins: Vec<&FileRow> = i.files.iter().filter(|f| f.account == "duplicate").collect();
+    assert_eq!((twins.len(), count(&i, "conflict"), count(&i, "used")), (5, 0, 4), "{}", dump(&i));
+    assert!(twins.iter().all(|f| f.same_as.as_deref().is_some_and(|s| s.starts_with("LittleEndianExplicit"))));
 }

@@ -37,7 +37,9 @@ pub(crate) fn from_name(name: &str) -> Rgb {
         .to_lowercase()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ b as u64).wrapping_mul(0x0100_0000_01b3));
-    let hue = ((hash >> 20) % 1009) as f64 * 137.507_764;
+    // Similar names must not get similar hues: the bits are mixed before the angle is taken.
+    let mixed = (hash ^ hash >> 32).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+    let hue = (mixed % 1009) as f64 * 137.507_764;
     to_gamut(0.68, 0.15, hue.rem_euclid(360.0).to_radians())
 }
 

@@ -8,10 +8,7 @@ use rtpipeline_engine::Policy;
 use rtpipeline_geometry::{Grid, Volume};
 
 fn stage() -> Segmentation {
-    Segmentation::with(
-        SegmentationSettings { engine: Engine::Classical, ..Default::default() },
-        Policy::default(),
-    )
+    Segmentation::with(SegmentationSettings { engine: Engine::Classical, ..Default::default() }, Policy::default())
 }
 
 /// A box of water with two boxes of lung.

@@ -36,14 +36,17 @@ fn world() -> World {
     let mut w = World::new(&Volume::filled(grid(), 0.0_f32));
     w.host.insert("nnunet_predict".into(), stand_in("nnUNetv2_predict"));
     w.host.insert("device".into(), "gpu".into());
-    let small = label_blocks(&grid(), &[
-        (1, [-21.0, -11.0, 22.0], [-1.0, 9.0, 40.0]),
-        (2, [-1.0, -11.0, 22.0], [19.0, 9.0, 40.0]),
-    ]);
+    let small = label_blocks(
+        &grid(),
+        &[(1, [-21.0, -11.0, 22.0], [-1.0, 9.0, 40.0]), (2, [-1.0, -11.0, 22.0], [19.0, 9.0, 40.0])],
+    );
     let large = label_blocks(&grid(), &[(1, [9.0, -11.0, 22.0], [25.0, 9.0, 40.0])]);
     w.labels("STANDIN_LABELS_603", &small);
     w.labels("STANDIN_LABELS_605", &large);
-    for dir in ["Dataset603_Small/nnUNetTrainerX__nnUNetPlans__3d_fullres", "Dataset605_Large/nnUNetTrainer__nnUNetPlans__3d_fullres"] {
+    for dir in [
+        "Dataset603_Small/nnUNetTrainerX__nnUNetPlans__3d_fullres",
+        "Dataset605_Large/nnUNetTrainer__nnUNetPlans__3d_fullres",
+    ] {
         let at = w.path("models/heart/nnUNet_results").join(dir);
         std::fs::create_dir_all(at.join("fold_0")).unwrap();
         for f in ["plans.json", "dataset.json", "fold_0/checkpoint_final.pth"] {
@@ -65,12 +68,14 @@ fn two_networks_become_one_label_map() {
     let s = stage(&w, MODEL);
     let unit = w.plan(&s).unwrap().remove(0);
     assert_eq!(unit.part.as_deref(), Some("heart"));
-    let weights: Vec<String> =
-        unit.inputs.iter().filter(|i| i.role == "weights").map(|i| i.path.to_string()).collect();
-    assert_eq!(weights, [
-        "models:heart/nnUNet_results/Dataset603_Small/nnUNetTrainerX__nnUNetPlans__3d_fullres",
-        "models:heart/nnUNet_results/Dataset605_Large/nnUNetTrainer__nnUNetPlans__3d_fullres"
-    ]);
+    let weights: Vec<String> = unit.inputs.iter().filter(|i| i.role == "weights").map(|i| i.path.to_string()).collect();
+    assert_eq!(
+        weights,
+        [
+            "models:heart/nnUNet_results/Dataset603_Small/nnUNetTrainerX__nnUNetPlans__3d_fullres",
+            "models:heart/nnUNet_results/Dataset605_Large/nnUNetTrainer__nnUNetPlans__3d_fullres"
+        ]
+    );
     w.run(&s).unwrap();
     let first = w.call(1);
     assert!(
@@ -136,7 +141,8 @@ fn missing_weights_name_the_archive_and_too_many_labels_the_order() {
 
 #[test]
 fn a_model_for_another_part_of_the_body_is_not_run() {
-    let gated = MODEL.replace("name: heart\n", "name: heart\nrequired_body_regions: [THORAX]\nmin_region_confidence: 0.6\n");
+    let gated =
+        MODEL.replace("name: heart\n", "name: heart\nrequired_body_regions: [THORAX]\nmin_region_confidence: 0.6\n");
     let w = world();
     let reason = |w: &World| {
         w.run(&stage(w, &gated)).unwrap();
@@ -183,7 +189,7 @@ fn a_model_for_another_part_of_the_body_is_not_run() {
 
 #[test]
 fn every_key_of_the_original_is_read() {
-    let all = r#"
+    let all = r"
 name: m
 summary: words
 enabled: false
@@ -205,7 +211,7 @@ nnunet:
        labels: [X], predict_args: []}
   combine: {order: [a]}
   ensemble: {command: nnUNet_ensemble, inputs: [a, 2], postprocessing_json: p.json, label_order: [X]}
-"#;
+";
     let m = parse_model(all, "m.yaml").unwrap();
     assert!(!m.enabled && m.nnunet.networks.len() == 2);
     let e = parse_model(&all.replace("trainer: T", "triner: T"), "m.yaml").unwrap_err();

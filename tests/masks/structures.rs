@@ -28,10 +28,13 @@ fn world() -> World {
         ("Marker", "MARKER", Vec::new()),
     ]);
     w.host.insert("totalsegmentator".into(), stand_in("TotalSegmentator"));
-    w.labels("STANDIN_LABELS", &label_blocks(&grid(), &[
-        (5, [-5.0, -5.0, 28.0], [21.0, 25.0, 40.0]),
-        (51, [-9.0, 11.0, 28.0], [1.0, 21.0, 40.0]),
-    ]));
+    w.labels(
+        "STANDIN_LABELS",
+        &label_blocks(
+            &grid(),
+            &[(51, [-9.0, 11.0, 28.0], [1.0, 21.0, 40.0]), (5, [-5.0, -5.0, 28.0], [21.0, 25.0, 40.0])],
+        ),
+    );
     let s = SegmentationSettings { engine: Engine::TotalSegmentator, ..Default::default() };
     w.run(&Segmentation::with(s, Policy { host: w.host.clone(), ..Policy::default() })).unwrap();
     w
@@ -42,7 +45,8 @@ fn stage(yaml: &str) -> Structures {
 }
 
 fn mask(w: &World, c: &Catalogue, name: &str) -> rtpipeline_geometry::Mask {
-    let s = c.structures.iter().find(|s| s.name == name && s.source == source::CUSTOM).unwrap_or_else(|| panic!("{name}"));
+    let s =
+        c.structures.iter().find(|s| s.name == name && s.source == source::CUSTOM).unwrap_or_else(|| panic!("{name}"));
     let Shape::Label { file, value } = &s.shape else { panic!("no label map") };
     rtpipeline_volume_io::read_mask(&w.roots().resolve(file).unwrap(), *value).unwrap()
 }
@@ -67,11 +71,23 @@ fn all_sources_in_one_catalogue_and_custom_structures_on_the_image() {
     let out = w.run(&stage(FILE)).unwrap().remove(0);
     let c: Catalogue = w.json("metadata/structures.json");
     let list: Vec<String> = c.structures.iter().map(|s| format!("{}/{}", s.source, s.name)).collect();
-    assert_eq!(list, [
-        "Manual/PTV", "Manual/Heart", "Manual/Marker",
-        "AutoTotalSegmentator:total/liver", "AutoTotalSegmentator:total/heart",
-        "Custom/Ring", "Custom/PTV_6", "Custom/Sides", "Custom/Heart_minus", "Custom/Overlap", "Custom/Either", "Custom/Part"
-    ]);
+    assert_eq!(
+        list,
+        [
+            "Manual/PTV",
+            "Manual/Heart",
+            "Manual/Marker",
+            "AutoTotalSegmentator:total/liver",
+            "AutoTotalSegmentator:total/heart",
+            "Custom/Ring",
+            "Custom/PTV_6",
+            "Custom/Sides",
+            "Custom/Heart_minus",
+            "Custom/Overlap",
+            "Custom/Either",
+            "Custom/Part"
+        ]
+    );
     // D36: each side its own margin, in patient directions (x+ is left, y+ is posterior).
     assert_eq!(bounds(&mask(&w, &c, "Sides")), [[-11.0, 17.0], [-29.0, 5.0], [25.0, 52.0]]);
     let ptv = block(&grid(), [-9.0, -19.0, 28.0], [11.0, 1.0, 46.0]).count();
@@ -90,7 +106,9 @@ fn all_sources_in_one_catalogue_and_custom_structures_on_the_image() {
 
     let rows = &out.rows["structures"];
     let row = |source: &str, name: &str| {
-        rows.iter().find(|r| r["Segmentation_Source"] == source && r["ROI_Name"] == name).unwrap_or_else(|| panic!("{name}"))
+        rows.iter()
+            .find(|r| r["Segmentation_Source"] == source && r["ROI_Name"] == name)
+            .unwrap_or_else(|| panic!("{name}"))
     };
     let volume = row(source::MANUAL, "PTV")["Volume (cm³)"].as_f64().unwrap();
     // 11 × 11 pixels of 2 mm on 7 planes of 3 mm; the contours follow the voxel edges.
@@ -128,7 +146,9 @@ fn the_same_work_gives_the_same_bytes() {
     let (a, b) = (world(), world());
     a.run(&stage(FILE)).unwrap();
     b.run(&stage(FILE)).unwrap();
-    let strip = |w: &World| w.files().into_iter().map(|(p, b)| (p.strip_prefix(w.path("out")).unwrap().to_owned(), b)).collect::<Vec<_>>();
+    let strip = |w: &World| {
+        w.files().into_iter().map(|(p, b)| (p.strip_prefix(w.path("out")).unwrap().to_owned(), b)).collect::<Vec<_>>()
+    };
     assert_eq!(strip(&a), strip(&b));
 }
 
@@ -165,5 +185,9 @@ fn templates_are_right_and_define_what_they_use() {
     }
     assert!(parse("custom_structures: [{name: a, source_structures: [b], margn: 3}]", "x.yaml").is_err());
     assert!(parse("custom_structures: [{name: a, source_structures: [b], margin: {anterior: 3}}]", "x.yaml").is_err());
-    assert!(parse("custom_structures: [{name: a, source_structures: [b]}, {name: b, source_structures: [a]}]", "x").unwrap_err().contains("circle"));
+    assert!(
+        parse("custom_structures: [{name: a, source_structures: [b]}, {name: b, source_structures: [a]}]", "x")
+            .unwrap_err()
+            .contains("circle")
+    );
 }

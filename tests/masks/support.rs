@@ -4,9 +4,7 @@ use rtpipeline::course::{Catalogue, Course, CourseFile, CourseManifest, CoursePa
 use rtpipeline_dicom::write::{
     ImageKind, ImageSpec, SourceImages, StructureSetSpec, StructureSpec, write_image_series, write_structure_set,
 };
-use rtpipeline_engine::{
-    Cancel, Output, PlanContext, RootedPath, Roots, Stage, Unit, UnitContext, UnitError, UnitId,
-};
+use rtpipeline_engine::{Cancel, Output, PlanContext, RootedPath, Roots, Stage, Unit, UnitContext, UnitError, UnitId};
 use rtpipeline_geometry::{Contour, Grid, Mask, Volume};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -106,7 +104,7 @@ impl World {
             course,
             env,
             host: BTreeMap::new(),
-            time_limit: Some(Duration::from_secs(60)),
+            time_limit: Some(Duration::from_mins(1)),
             runs: std::cell::Cell::new(0),
         };
         world.save();
@@ -243,23 +241,21 @@ impl World {
                 number: None,
             })
             .collect();
-        let files: Vec<PathBuf> = self
-            .course
-            .images
-            .iter()
-            .flat_map(|i| &i.files)
-            .map(|f| self.roots().resolve(&f.path).unwrap())
-            .collect();
+        let files: Vec<PathBuf> =
+            self.course.images.iter().flat_map(|i| &i.files).map(|f| self.roots().resolve(&f.path).unwrap()).collect();
         let images = if files.is_empty() { context() } else { SourceImages::read(&files).unwrap() };
-        let written = write_structure_set(&self.path("in/rs.dcm"), &StructureSetSpec {
-            label: "clinical",
-            description: "",
-            date: "20240105",
-            time: "",
-            series_number: 2,
-            images: &images,
-            structures: &specs,
-        })
+        let written = write_structure_set(
+            &self.path("in/rs.dcm"),
+            &StructureSetSpec {
+                label: "clinical",
+                description: "",
+                date: "20240105",
+                time: "",
+                series_number: 2,
+                images: &images,
+                structures: &specs,
+            },
+        )
         .unwrap();
         self.course.structure_sets.push(rtpipeline::course::StructureSetObject {
             file: CourseFile { path: "in:rs.dcm".parse().unwrap(), sop_instance_uid: written.sop_instance_uid.clone() },
@@ -293,15 +289,18 @@ fn image(dir: &Path, hu: &Volume<f32>) -> ImageObject {
     let folder = dir.join("in/ct");
     std::fs::create_dir_all(&folder).unwrap();
     let stored = hu.map(|&v| v.round() as i16);
-    let written = write_image_series(&folder, &ImageSpec {
-        kind: ImageKind::Ct,
-        context: &context(),
-        volume: &stored,
-        series_number: 1,
-        description: "planning",
-        patient_position: "HFS",
-        extra: &[],
-    })
+    let written = write_image_series(
+        &folder,
+        &ImageSpec {
+            kind: ImageKind::Ct,
+            context: &context(),
+            volume: &stored,
+            series_number: 1,
+            description: "planning",
+            patient_position: "HFS",
+            extra: &[],
+        },
+    )
     .unwrap();
     let nifti: RootedPath = format!("out:{PATIENT}/{COURSE}/NIFTI/CT1.nii.gz").parse().unwrap();
     let path = dir.join("out").join(PATIENT).join(COURSE).join("NIFTI/CT1.nii.gz");

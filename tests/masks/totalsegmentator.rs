@@ -17,11 +17,14 @@ fn world() -> World {
     w.host.insert("totalsegmentator".into(), stand_in("TotalSegmentator"));
     w.host.insert("device".into(), "gpu".into());
     // Liver reaches the last row; both kidneys on their sides (LPS: left is +x).
-    let labels = label_blocks(&grid(), &[
-        (5, [-21.0, -1.0, 20.0], [5.0, 39.0, 40.0]),
-        (2, [-25.0, -25.0, 25.0], [-15.0, -15.0, 37.0]),
-        (3, [15.0, -25.0, 25.0], [25.0, -15.0, 37.0]),
-    ]);
+    let labels = label_blocks(
+        &grid(),
+        &[
+            (5, [-21.0, -1.0, 20.0], [5.0, 39.0, 40.0]),
+            (2, [-25.0, -25.0, 25.0], [-15.0, -15.0, 37.0]),
+            (3, [15.0, -25.0, 25.0], [25.0, -15.0, 37.0]),
+        ],
+    );
     w.labels("STANDIN_LABELS", &labels);
     w
 }
@@ -44,7 +47,8 @@ fn one_label_map_in_everything_else_written_here() {
     let call = w.call(1);
     assert!(call[0].starts_with("-i "), "{}", call[0]);
     assert!(call[0].ends_with("--ml -ta total -d gpu -nr 1 -ns 1 -q"), "{}", call[0]);
-    for line in ["OMP_NUM_THREADS=2", "nnUNet_def_n_proc=2", "CUDA_VISIBLE_DEVICES=3", "TOTALSEG_WEIGHTS_PATH=/weights"] {
+    for line in ["OMP_NUM_THREADS=2", "nnUNet_def_n_proc=2", "CUDA_VISIBLE_DEVICES=3", "TOTALSEG_WEIGHTS_PATH=/weights"]
+    {
         assert!(call.iter().any(|l| l == line), "{line} is missing");
     }
     let home = call.iter().find_map(|l| l.strip_prefix("TOTALSEG_HOME_DIR=")).unwrap();
@@ -132,7 +136,7 @@ fn a_hang_ends_with_the_time_limit_and_leaves_nobody_behind() {
     let e = w.fail(&stage(&w, |_| {}));
     assert_eq!(e.kind, FailureKind::Resources, "{e}");
     assert!(e.message.contains("time limit"), "{e}");
-    assert!(started.elapsed() < Duration::from_secs(60), "not ended by the limit");
+    assert!(started.elapsed() < Duration::from_mins(1), "not ended by the limit");
     assert!(!w.path("record/late").exists());
 }
 

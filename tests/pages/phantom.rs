@@ -607,7 +607,7 @@ pub(crate) fn write_all(dir: &Path) {
         format!("{} {}", HOSTILE[counter.get() % HOSTILE.len()], counter.get())
     };
     write("course_hostile.html", render_course(&course(&p, RICH, &hostile)).expect("page"));
-    for n in [0, 1, 2000] {
+    for n in [0, 1, 2000, 20_000].into_iter().take(if big { 4 } else { 3 }) {
         write(&format!("cohort_{n}.html"), render_cohort(&cohort(n, &plain)).expect("page"));
     }
     write("cohort_hostile.html", render_cohort(&cohort(40, &hostile)).expect("page"));

@@ -44,11 +44,8 @@ fn chunk(h: &mut Hasher, b: &[u8]) {
 }
 
 fn data_set(h: &mut Hasher, d: &DataSet) {
-    let mut elements: Vec<&Element> = d
-        .elements
-        .iter()
-        .filter(|e| e.tag.1 != 0 && !(e.tag.0 == 0xFFFC && e.tag.1 == 0xFFFC))
-        .collect();
+    let mut elements: Vec<&Element> =
+        d.elements.iter().filter(|e| e.tag.1 != 0 && !(e.tag.0 == 0xFFFC && e.tag.1 == 0xFFFC)).collect();
     elements.sort_by_key(|e| e.tag);
     h.update(&(elements.len() as u64).to_le_bytes());
     for e in elements {
@@ -58,13 +55,16 @@ fn data_set(h: &mut Hasher, d: &DataSet) {
             Value::Bytes(b) => {
                 // Padding to even length is no content. Numbers of known kind keep all their bytes.
                 let numeric = e.vr.word() > 1 && e.tag.0 % 2 == 0;
-                let end = if numeric { b.len() } else { b.iter().rposition(|c| !matches!(c, 0 | b' ')).map_or(0, |p| p + 1) };
+                let end =
+                    if numeric { b.len() } else { b.iter().rposition(|c| !matches!(c, 0 | b' ')).map_or(0, |p| p + 1) };
                 chunk(h, &b[..end]);
             }
             Value::Items(items) => {
                 h.update(b"SQ");
                 h.update(&(items.len() as u64).to_le_bytes());
-                items.iter().for_each(|i| data_set(h, i));
+                for i in items {
+                    data_set(h, i);
+                }
             }
         }
     }
@@ -72,16 +72,23 @@ fn data_set(h: &mut Hasher, d: &DataSet) {
 
 fn pixel_data(h: &mut Hasher, o: &Object) {
     let Some(p) = o.pixels.as_ref().map(|p| &p.place) else { return };
-    let decodable = !p.encapsulated || (LOSSLESS.contains(&o.transfer_syntax.as_str()) && pixels::can_decode(&o.transfer_syntax));
+    let decodable =
+        !p.encapsulated || (LOSSLESS.contains(&o.transfer_syntax.as_str()) && pixels::can_decode(&o.transfer_syntax));
     if decodable && let Ok(layout) = Layout::of(o) {
         let frames: Result<Vec<_>, _> = (0..layout.frames).map(|f| frame_bytes(o, &layout, f)).collect();
         if let Ok(frames) = frames {
-            frames.iter().for_each(|f| chunk(h, f));
+            for f in &frames {
+                chunk(h, f);
+            }
             return;
         }
     }
     h.update(o.transfer_syntax.as_bytes());
-    let parts = if p.encapsulated { p.fragments.clone() } else { vec![(p.offset, u32::try_from(p.length).unwrap_or(u32::MAX))] };
+    let parts = if p.encapsulated {
+        p.fragments.clone()
+    } else {
+        vec![(p.offset, u32::try_from(p.length).unwrap_or(u32::MAX))]
+    };
     for (at, len) in parts {
         if let Some(b) = o.body.get(at as usize..at as usize + len as usize) {
             chunk(h, b);

@@ -28,8 +28,10 @@ pub(crate) struct Frame {
 impl Frame {
     /// From a data set with Image Position, Image Orientation and Pixel Spacing.
     pub(crate) fn of(d: &DataSet) -> Result<Self, String> {
-        let position = d.vector::<3>(t::IMAGE_POSITION_PATIENT).ok_or("ImagePositionPatient is missing or unreadable")?;
-        let iop = d.vector::<6>(t::IMAGE_ORIENTATION_PATIENT).ok_or("ImageOrientationPatient is missing or unreadable")?;
+        let position =
+            d.vector::<3>(t::IMAGE_POSITION_PATIENT).ok_or("ImagePositionPatient is missing or unreadable")?;
+        let iop =
+            d.vector::<6>(t::IMAGE_ORIENTATION_PATIENT).ok_or("ImageOrientationPatient is missing or unreadable")?;
         let spacing = d.vector::<2>(t::PIXEL_SPACING).ok_or("PixelSpacing is missing or unreadable")?;
         Self::new(position, iop, spacing)
     }
@@ -48,7 +50,11 @@ impl Frame {
             return Err(format!("ImageOrientationPatient is not orthonormal (deviation {error:.3})"));
         }
         if error > ROUNDING {
-            note(&mut findings, "orientation_rounded", format!("ImageOrientationPatient deviates by {error:.1e} from orthonormal and was put right"));
+            note(
+                &mut findings,
+                "orientation_rounded",
+                format!("ImageOrientationPatient deviates by {error:.1e} from orthonormal and was put right"),
+            );
         }
         // Both directions are turned by half of the error, so that neither is preferred.
         let (r0, c0) = (scale(row, 1.0 / nr), scale(col, 1.0 / nc));

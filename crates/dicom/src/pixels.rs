@@ -19,18 +19,15 @@ pub(crate) enum PixelError {
     Bad(String),
 }
 
-const NATIVE: [&str; 5] = [
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.1",
-    "1.2.840.10008.1.2.2",
-    "1.2.840.10008.1.2.1.99",
-    "1.2.840.113619.5.2",
-];
+const NATIVE: [&str; 5] =
+    ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.113619.5.2"];
 const DEFLATED_FRAMES: &str = "1.2.840.10008.1.2.8.1";
+const RLE: &str = "1.2.840.10008.1.2.5";
 
 /// Whether a transfer syntax encapsulates pixel data.
 pub(crate) fn is_encapsulated_syntax(uid: &str) -> bool {
-    !NATIVE.contains(&uid) && (uid == DEFLATED_FRAMES || TransferSyntaxRegistry.get(uid).is_some_and(|ts| ts.is_encapsulated_pixel_data()))
+    !NATIVE.contains(&uid)
+        && (uid == DEFLATED_FRAMES || TransferSyntaxRegistry.get(uid).is_some_and(|ts| ts.is_encapsulated_pixel_data()))
 }
 
 /// Whether pixel data of a transfer syntax can be decoded.
@@ -46,7 +43,14 @@ pub(crate) fn syntax_name(uid: &str) -> String {
 }
 
 /// Bytes of native pixel data; `None` where the header does not tell.
-pub(crate) fn native_bytes(rows: u32, columns: u32, frames: u32, samples: u16, bits: u16, photometric: Option<&str>) -> Option<u64> {
+pub(crate) fn native_bytes(
+    rows: u32,
+    columns: u32,
+    frames: u32,
+    samples: u16,
+    bits: u16,
+    photometric: Option<&str>,
+) -> Option<u64> {
     if rows == 0 || columns == 0 || bits == 0 {
         return None;
     }
@@ -157,7 +161,10 @@ pub(crate) fn frame_bytes<'o>(o: &'o Object, l: &Layout, frame: usize) -> Result
         let n = bits / 8;
         let start = n.checked_mul(frame).ok_or(PixelError::None)?;
         if (start + n) as u64 > place.length {
-            return Err(PixelError::Bad(format!("pixel data end early: {} bytes for {} frames of {n}", place.length, l.frames)));
+            return Err(PixelError::Bad(format!(
+                "pixel data end early: {} bytes for {} frames of {n}",
+                place.length, l.frames
+            )));
         }
         let at = place.offset as usize + start;
         let raw = o.body.get(at..at + n).ok_or(PixelError::None)?;
@@ -176,8 +183,12 @@ pub(crate) fn frame_bytes<'o>(o: &'o Object, l: &Layout, frame: usize) -> Result
     if o.transfer_syntax == DEFLATED_FRAMES {
         return inflate_frame(&fragment, bits.div_ceil(8)).map(Cow::Owned);
     }
+    if o.transfer_syntax == RLE {
+        return rle_frame(&fragment, l).map(Cow::Owned);
+    }
     check_codestream(&fragment, l)?;
-    let ts = TransferSyntaxRegistry.get(&o.transfer_syntax).ok_or_else(|| PixelError::Syntax(o.transfer_syntax.clone()))?;
+    let ts =
+        TransferSyntaxRegistry.get(&o.transfer_syntax).ok_or_else(|| PixelError::Syntax(o.transfer_syntax.clone()))?;
     let reader = ts.pixel_data_reader().ok_or_else(|| PixelError::Syntax(o.transfer_syntax.clone()))?;
     let one = OneFrame {
         ts: &o.transfer_syntax,
@@ -195,7 +206,11 @@ pub(crate) fn frame_bytes<'o>(o: &'o Object, l: &Layout, frame: usize) -> Result
     }
     let n = bits.div_ceil(8);
     if out.len() < n {
-        return Err(PixelError::Bad(format!("frame {} has {} bytes after decompression, {n} are needed", frame + 1, out.len())));
+        return Err(PixelError::Bad(format!(
+            "frame {} has {} bytes after decompression, {n} are needed",
+            frame + 1,
+            out.len()
+        )));
     }
     out.truncate(n);
     Ok(Cow::Owned(out))
@@ -212,6 +227,43 @@ fn inflate_frame(fragment: &[u8], need: usize) -> Result<Vec<u8>, PixelError> {
         return Err(PixelError::Bad(format!("a deflated frame has {} bytes, {need} are needed", out.len())));
     }
     out.truncate(need);
+    Ok(out)
+}
+
+/// RLE Lossless (PS3.5 annex G) for any number of bytes per sample; the codec of dicom-rs knows 8 and 16 bits only.
+fn rle_frame(b: &[u8], l: &Layout) -> Result<Vec<u8>, PixelError> {
+    let bad = |what: &str| PixelError::Bad(format!("RLE: {what}"));
+    let word = |i: usize| b.get(i * 4..i * 4 + 4).map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]]) as usize);
+    let bytes = usize::from(l.allocated / 8);
+    let segments = l.samples * bytes;
+    if !l.allocated.is_multiple_of(8) || word(0) != Some(segments) || segments > 15 {
+        return Err(bad("the number of segments does not fit the pixels"));
+    }
+    let pixels = l.rows * l.columns;
+    let mut out = vec![0u8; pixels * segments];
+    for s in 0..segments {
+        let start = word(s + 1).ok_or_else(|| bad("header cut"))?;
+        let end = if s + 1 < segments { word(s + 2).ok_or_else(|| bad("header cut"))? } else { b.len() };
+        let part = b.get(start..end).ok_or_else(|| bad("a segment lies outside the fragment"))?;
+        // Segments run from the most significant byte of the first sample.
+        let place = (s / bytes) * bytes + (bytes - 1 - s % bytes);
+        let (mut at, mut n) = (0, 0);
+        while n < pixels {
+            let control = *part.get(at).ok_or_else(|| bad("a segment ends early"))? as i8;
+            at += 1;
+            let count = match control {
+                0.. => control as usize + 1,
+                -128 => continue,
+                _ => usize::from(control.unsigned_abs()) + 1,
+            };
+            for k in 0..count.min(pixels - n) {
+                let v = part.get(if control >= 0 { at + k } else { at }).ok_or_else(|| bad("a segment ends early"))?;
+                out[(n + k) * segments + place] = *v;
+            }
+            n += count;
+            at += if control >= 0 { count } else { 1 };
+        }
+    }
     Ok(out)
 }
 

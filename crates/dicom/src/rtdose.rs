@@ -103,7 +103,9 @@ impl Dose {
         let invalid = |what: &str| ReadError::Invalid { path: self.path.clone(), what: what.to_owned() };
         match self.units {
             DoseUnits::Gy => self.grid.as_ref().ok_or_else(|| invalid("the dose object holds no dose grid")),
-            DoseUnits::Relative => Err(invalid("DoseUnits is RELATIVE: no metric in Gy can be made without a reference dose")),
+            DoseUnits::Relative => {
+                Err(invalid("DoseUnits is RELATIVE: no metric in Gy can be made without a reference dose"))
+            }
             DoseUnits::Unknown => Err(invalid("DoseUnits is missing or unknown")),
         }
     }
@@ -125,7 +127,11 @@ pub fn dose(o: &Object) -> Result<Dose, ReadError> {
     }
     let mut findings = o.findings.clone();
     if headless {
-        note(&mut findings, "no_sop_class", "the SOP Class UID is missing; the object was taken as RT Dose by its Modality");
+        note(
+            &mut findings,
+            "no_sop_class",
+            "the SOP Class UID is missing; the object was taken as RT Dose by its Modality",
+        );
     }
     let units_text = d.code(t::DOSE_UNITS).map(|u| u.to_ascii_uppercase());
     let units = match units_text.as_deref() {
@@ -191,7 +197,8 @@ fn uids(d: &DataSet, sequence: Tag) -> Vec<String> {
 
 fn groups(d: &DataSet) -> (Vec<i64>, Vec<i64>) {
     let (mut groups, mut beams) = (Vec::new(), Vec::new());
-    for g in d.items(t::REFERENCED_RT_PLAN_SEQUENCE).iter().flat_map(|p| p.items(t::REFERENCED_FRACTION_GROUP_SEQUENCE)) {
+    for g in d.items(t::REFERENCED_RT_PLAN_SEQUENCE).iter().flat_map(|p| p.items(t::REFERENCED_FRACTION_GROUP_SEQUENCE))
+    {
         groups.extend(g.int(t::REFERENCED_FRACTION_GROUP_NUMBER));
         beams.extend(g.items(t::REFERENCED_BEAM_SEQUENCE).iter().filter_map(|b| b.int(t::REFERENCED_BEAM_NUMBER)));
     }

@@ -257,7 +257,11 @@ pub fn plan(o: &Object) -> Result<Plan, ReadError> {
     let mut findings = o.findings.clone();
     let fraction_groups: Vec<FractionGroup> = d.items(t::FRACTION_GROUP_SEQUENCE).iter().map(fraction_group).collect();
     if fraction_groups.is_empty() {
-        note(&mut findings, "no_fraction_groups", "FractionGroupSequence is missing: fractions and beam doses are unknown");
+        note(
+            &mut findings,
+            "no_fraction_groups",
+            "FractionGroupSequence is missing: fractions and beam doses are unknown",
+        );
     }
     if fraction_groups.len() > 1 {
         let text = format!("the plan has {} fraction groups; each is a prescription of its own", fraction_groups.len());
@@ -267,7 +271,8 @@ pub fn plan(o: &Object) -> Result<Plan, ReadError> {
         d.items(t::BEAM_SEQUENCE).iter().chain(d.items(t::ION_BEAM_SEQUENCE)).map(beam::read).collect();
     let setups = d.items(t::APPLICATION_SETUP_SEQUENCE);
     let mut machines = Vec::new();
-    let brachy_machines = d.items(t::TREATMENT_MACHINE_SEQUENCE).iter().filter_map(|m| m.text(t::TREATMENT_MACHINE_NAME));
+    let brachy_machines =
+        d.items(t::TREATMENT_MACHINE_SEQUENCE).iter().filter_map(|m| m.text(t::TREATMENT_MACHINE_NAME));
     for m in beams.iter().filter_map(|b| b.machine.clone()).chain(brachy_machines) {
         if !machines.contains(&m) {
             machines.push(m);
@@ -315,7 +320,8 @@ fn disagreements(mut p: Plan) -> Plan {
         && sum > 0.0
         && (sum - rx.total_gy).abs() > 0.01 * rx.total_gy
     {
-        let text = format!("dose references prescribe {:.3} Gy, beams and fractions add up to {sum:.3} Gy", rx.total_gy);
+        let text =
+            format!("dose references prescribe {:.3} Gy, beams and fractions add up to {sum:.3} Gy", rx.total_gy);
         note(&mut p.findings, "prescription_disagrees", text);
     }
     p

@@ -135,7 +135,11 @@ fn roi(i: &DataSet) -> Roi {
     let original_name = crate::text::trim(&decoded.text).to_owned();
     let mut findings = Vec::new();
     if decoded.damaged {
-        note(&mut findings, "name_charset", "the name holds bytes outside the declared character set; they were kept as Latin-1 or UTF-8");
+        note(
+            &mut findings,
+            "name_charset",
+            "the name holds bytes outside the declared character set; they were kept as Latin-1 or UTF-8",
+        );
     }
     let number = i.int(t::ROI_NUMBER);
     if number.is_none() {
@@ -208,7 +212,11 @@ fn unique_names(set: &mut StructureSet) {
             r.name = format!("{base}~{n}");
         }
         if n > 1 {
-            note(&mut r.findings, "repeated_name", format!("the name {base} occurs more than once; this one is called {}", r.name));
+            note(
+                &mut r.findings,
+                "repeated_name",
+                format!("the name {base} occurs more than once; this one is called {}", r.name),
+            );
         }
     }
 }
@@ -224,7 +232,10 @@ fn contours(d: &DataSet, set: &mut StructureSet) {
             note(
                 &mut set.findings,
                 "repeated_roi_number",
-                format!("ROI number {number} is given to {} structures; contour items were dealt out in their order", places.len()),
+                format!(
+                    "ROI number {number} is given to {} structures; contour items were dealt out in their order",
+                    places.len()
+                ),
             );
         }
     }
@@ -234,14 +245,22 @@ fn contours(d: &DataSet, set: &mut StructureSet) {
         let Some(places) = number.and_then(|n| by_number.get(&n)) else {
             let what = number.map_or_else(|| "no ROI number".to_owned(), |n| format!("ROI number {n}"));
             let count = item.items(t::CONTOUR_SEQUENCE).len();
-            note(&mut set.findings, "orphan_contours", format!("an item with {count} contours refers to {what}, which no structure has"));
+            note(
+                &mut set.findings,
+                "orphan_contours",
+                format!("an item with {count} contours refers to {what}, which no structure has"),
+            );
             continue;
         };
         let turn = seen.entry(number.unwrap_or_default()).or_insert(0);
         let Some(r) = set.rois.get_mut(places[(*turn).min(places.len() - 1)]) else { continue };
         *turn += 1;
-        let color: Vec<u8> =
-            item.numbers(t::ROI_DISPLAY_COLOR).into_iter().flatten().map(|v| v.clamp(0.0, 255.0).round() as u8).collect();
+        let color: Vec<u8> = item
+            .numbers(t::ROI_DISPLAY_COLOR)
+            .into_iter()
+            .flatten()
+            .map(|v| v.clamp(0.0, 255.0).round() as u8)
+            .collect();
         if let Ok(c) = <[u8; 3]>::try_from(color) {
             r.color = Some(c);
         }

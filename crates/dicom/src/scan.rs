@@ -141,7 +141,9 @@ fn walk(root: &Path, opts: &ScanOptions<'_>) -> Result<Vec<Found>, ScanError> {
         excluded.is_empty() || std::fs::canonicalize(e.path()).map_or(true, |p| !excluded.contains(&p))
     };
     // Only folders are worth a canonical path; files are compared when a file is excluded.
-    let filter = |e: &walkdir::DirEntry| e.depth() == 0 || (!e.file_type().is_dir() && !excluded.iter().any(|x| x.is_file())) || keep(e);
+    let filter = |e: &walkdir::DirEntry| {
+        e.depth() == 0 || (!e.file_type().is_dir() && !excluded.iter().any(|x| x.is_file())) || keep(e)
+    };
     for e in walker.filter_entry(filter) {
         if cancelled(opts) {
             return Err(ScanError::Cancelled);

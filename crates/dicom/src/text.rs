@@ -42,7 +42,8 @@ impl Charset {
         let base = term(terms[0]).unwrap_or_default();
         let iso2022 = terms.len() > 1 || terms[0].starts_with("ISO 2022");
         // UTF-8 and GB18030 allow no code extensions.
-        let whole = matches!(base, Base::Utf8) || matches!(base, Base::Other(e) if e == encoding_rs::GB18030 || e == encoding_rs::GBK);
+        let whole = matches!(base, Base::Utf8)
+            || matches!(base, Base::Other(e) if e == encoding_rs::GB18030 || e == encoding_rs::GBK);
         Self { base, iso2022: iso2022 && !whole }
     }
 }
@@ -189,7 +190,11 @@ fn decode_iso2022(bytes: &[u8], base: Base) -> Decoded {
     while at < bytes.len() {
         if bytes[at] == 0x1B {
             if let Some((n, upper, area)) = escape(&bytes[at..]) {
-                if upper { g1 = area } else { g0 = area }
+                if upper {
+                    g1 = area
+                } else {
+                    g0 = area
+                }
                 at += n;
             } else {
                 out.text.push('\u{1b}');
@@ -230,7 +235,8 @@ fn decode_area(run: &[u8], area: Area) -> Decoded {
             decode_base(&euc, Base::Other(e::EUC_JP))
         }
         Area::Jis0212 => {
-            let euc: Vec<u8> = run.chunks(2).flat_map(|p| std::iter::once(0x8F).chain(p.iter().map(|b| b | 0x80))).collect();
+            let euc: Vec<u8> =
+                run.chunks(2).flat_map(|p| std::iter::once(0x8F).chain(p.iter().map(|b| b | 0x80))).collect();
             decode_base(&euc, Base::Other(e::EUC_JP))
         }
         Area::Katakana => decode_base(run, Base::Other(e::SHIFT_JIS)),
@@ -306,10 +312,14 @@ mod tests {
         assert_eq!(with("\\ISO 2022 IR 87", jp), "Yamada^Tarou=山田^太郎=やまだ^たろう");
         let kr = b"Hong^Gildong=\x1b$)C\xfb\xf3^\x1b$)C\xd1\xce\xd4\xd7=\x1b$)C\xc8\xab^\x1b$)C\xb1\xe6\xb5\xbf";
         assert_eq!(with("\\ISO 2022 IR 149", kr), "Hong^Gildong=洪^吉洞=홍^길동");
-        let jp13 = b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J=\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J";
+        let jp13 =
+            b"\xd4\xcf\xc0\xde^\xc0\xdb\xb3=\x1b$B;3ED\x1b(J^\x1b$BB@O:\x1b(J=\x1b$B$d$^$@\x1b(J^\x1b$B$?$m$&\x1b(J";
         assert_eq!(with("ISO 2022 IR 13\\ISO 2022 IR 87", jp13), "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう");
         assert_eq!(with("GB18030", b"Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab="), "Wang^XiaoDong=王^小东=");
-        assert_eq!(with("\\ISO 2022 IR 58", b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab="), "Zhang^XiaoDong=张^小东=");
+        assert_eq!(
+            with("\\ISO 2022 IR 58", b"Zhang^XiaoDong=\x1b$)A\xd5\xc5^\x1b$)A\xd0\xa1\xb6\xab="),
+            "Zhang^XiaoDong=张^小东="
+        );
         assert_eq!(with("ISO_IR 100", b"Buc^J\xe9r\xf4me"), "Buc^Jérôme");
     }
 

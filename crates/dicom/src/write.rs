@@ -74,15 +74,12 @@ pub fn precise(v: f64) -> Option<String> {
     if short.len() <= 16 {
         return Some(short);
     }
-    let best = (0..=15)
+    let error = |t: &String| (t.parse::<f64>().unwrap_or(f64::INFINITY) - v).abs();
+    (0..=15)
         .rev()
         .flat_map(|d| [format!("{v:.d$}"), format!("{v:.d$e}")])
         .filter(|t| t.len() <= 16)
-        .min_by(|a, b| {
-            let error = |t: &String| (t.parse::<f64>().unwrap_or(f64::INFINITY) - v).abs();
-            error(a).total_cmp(&error(b))
-        });
-    best
+        .min_by(|a, b| error(a).total_cmp(&error(b)))
 }
 
 #[cfg(test)]

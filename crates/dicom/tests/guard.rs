@@ -37,7 +37,7 @@ fn seeds() -> Vec<Vec<u8>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn mutated_objects(which in 0usize..8, edits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12), cut in prop::option::of(any::<prop::sample::Index>())) {
@@ -104,7 +104,9 @@ fn forged_length() {
     b.extend_from_slice(&[0x10, 0x00, 0x10, 0x40, b'U', b'T', 0, 0, 0xFE, 0xFF, 0xFF, 0xFF]);
     b.extend_from_slice(b"short");
     match Object::from_bytes(Path::new("x"), b) {
-        Err(OpenError::Damaged { fault: Fault::Truncated { need, left, .. }, .. }) => assert_eq!((need, left), (0xFFFF_FFFE, 5)),
+        Err(OpenError::Damaged { fault: Fault::Truncated { need, left, .. }, .. }) => {
+            assert_eq!((need, left), (0xFFFF_FFFE, 5))
+        }
         other => panic!("{other:?}"),
     }
 }

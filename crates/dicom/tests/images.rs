@@ -6,7 +6,9 @@ use common::{files, shared};
 use rtpipeline_dicom::digest::pixel_digest;
 use rtpipeline_dicom::guard::Object;
 use rtpipeline_dicom::image::suv::{PetFacts, date_time, day, suv_factor, time_of_day};
-use rtpipeline_dicom::image::{ImageError, ImageSeries, SeriesFile, SeriesOptions, Unit, read_series, read_series_with};
+use rtpipeline_dicom::image::{
+    ImageError, ImageSeries, SeriesFile, SeriesOptions, Unit, read_series, read_series_with,
+};
 use std::path::{Path, PathBuf};
 
 fn series(paths: &[PathBuf]) -> Result<ImageSeries, ImageError> {
@@ -83,7 +85,8 @@ fn twins_of_one_mr() {
 #[test]
 fn head_ct() {
     let Some(root) = shared("varian_proton_head") else { return };
-    let ct: Vec<PathBuf> = files(&root).into_iter().filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("CT")).collect();
+    let ct: Vec<PathBuf> =
+        files(&root).into_iter().filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("CT")).collect();
     let s = series(&ct).unwrap();
     assert_eq!(s.grid.dims, [86, 86, 177]);
     assert_eq!(s.unit, Unit::Hu);
@@ -100,7 +103,8 @@ fn head_ct() {
 #[test]
 fn missing_slice() {
     let Some(root) = shared("varian_proton_head") else { return };
-    let mut ct: Vec<PathBuf> = files(&root).into_iter().filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("CT")).collect();
+    let mut ct: Vec<PathBuf> =
+        files(&root).into_iter().filter(|p| p.file_name().unwrap().to_string_lossy().starts_with("CT")).collect();
     let whole = series(&ct).unwrap();
     let out = ct.iter().position(|p| *p == whole.planes[40].path).unwrap();
     ct.remove(out);
@@ -109,7 +113,11 @@ fn missing_slice() {
     assert_eq!(s.interpolated, [40]);
     assert!(s.slice_uids[40].is_empty() && s.grid.same_as(&whole.grid, 1e-9));
     let n = 86 * 86;
-    let (a, b, c) = (&whole.volume.values()[39 * n..40 * n], &s.volume.values()[40 * n..41 * n], &whole.volume.values()[41 * n..42 * n]);
+    let (a, b, c) = (
+        &whole.volume.values()[39 * n..40 * n],
+        &s.volume.values()[40 * n..41 * n],
+        &whole.volume.values()[41 * n..42 * n],
+    );
     for ((x, y), z) in a.iter().zip(b).zip(c) {
         assert!((y - (x + z) / 2.0).abs() < 1e-3);
     }
@@ -149,15 +157,18 @@ fn oblique_non_square() {
 #[test]
 fn ct_pet_mr() {
     let Some(ct) = folder("sts_ct_pet_mr/STS_002/CT/image") else { return };
-    let (ct, pet, mr) =
-        (ct.unwrap(), folder("sts_ct_pet_mr/STS_002/PET/image").unwrap().unwrap(), folder("sts_ct_pet_mr/STS_002/MR_T1/image").unwrap().unwrap());
+    let (ct, pet, mr) = (
+        ct.unwrap(),
+        folder("sts_ct_pet_mr/STS_002/PET/image").unwrap().unwrap(),
+        folder("sts_ct_pet_mr/STS_002/MR_T1/image").unwrap().unwrap(),
+    );
     assert_eq!((ct.grid.dims, pet.grid.dims, mr.grid.dims), ([161, 143, 48], [30, 27, 48], [115, 90, 35]));
     assert_eq!((ct.unit, pet.unit, mr.unit), (Unit::Hu, Unit::SuvBw, Unit::Arbitrary));
     assert!((ct.grid.spacing()[2] - 3.27).abs() < 1e-6 && ct.integer_valued && !pet.integer_valued);
 }
 
 /// MANIFEST §12: raw PET of GE against the SUV images of the same scan: 4116.870093 Bq/ml per SUV, window columns 59…99,
-/// rows 45…87, equal within 0.02 %; the maximum is 7.9107.
+/// rows 45…87; the maximum is 7.9107.
 #[test]
 fn suv_of_a_real_scan() {
     let Some(raw) = folder("pet_suv/sts_001_raw") else { return };
@@ -169,21 +180,25 @@ fn suv_of_a_real_scan() {
     let mut worst: f64 = 0.0;
     let top = reference.volume.values().iter().copied().fold(0f32, f32::max);
     for k in 0..raw.grid.dims[2].min(reference.grid.dims[2]) {
+        // Both images are rounded to their own steps; beyond half of each they differ by less than 1e-6.
+        let step = |s: &ImageSeries| {
+            let slope = [dicom_dictionary_std::tags::RESCALE_SLOPE];
+            let text = rtpipeline_dicom::attributes::attributes(&s.planes[k].path, &slope).unwrap();
+            text[0].as_ref().unwrap().parse::<f64>().unwrap()
+        };
+        let rounding = f64::midpoint(step(&raw) / 4116.870093, step(&reference));
         for j in 0..43 {
             for i in 0..41 {
                 let (a, b) = (at(&raw, k, j + 45, i + 59), at(&reference, k, j, i));
-                if b > 0.5 {
-                    worst = worst.max((a / b - 1.0).abs());
-                }
+                worst = worst.max(((a - b).abs() - rounding) / b.max(0.1));
             }
         }
     }
-    assert!(worst < 2e-4, "{worst}");
+    assert!(worst < 1e-6, "{worst}");
     assert!((f64::from(top) - 7.9107).abs() < 1e-4, "{top}");
     let paths = files(&shared("pet_suv/sts_001_raw").unwrap());
     let keep = SeriesOptions { keep_activity: true, ..SeriesOptions::default() };
-    let activity =
-        read_series_with(&paths.iter().cloned().map(SeriesFile::from).collect::<Vec<_>>(), &keep).unwrap();
+    let activity = read_series_with(&paths.iter().cloned().map(SeriesFile::from).collect::<Vec<_>>(), &keep).unwrap();
     assert_eq!(activity.unit, Unit::BqMl);
     let ratio = f64::from(activity.volume.data[[10, 60, 80]]) / f64::from(raw.volume.data[[10, 60, 80]]);
     assert!((ratio / 4116.870093 - 1.0).abs() < 1e-6, "{ratio}");
@@ -201,7 +216,12 @@ fn facts(v: &serde_json::Value) -> PetFacts {
     PetFacts {
         units: text("Units"),
         decay_correction: text("DecayCorrection"),
-        corrected_image: v["CorrectedImage"].as_array().unwrap().iter().map(|c| c.as_str().unwrap().to_owned()).collect(),
+        corrected_image: v["CorrectedImage"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|c| c.as_str().unwrap().to_owned())
+            .collect(),
         weight_kg: number("PatientWeight"),
         dose_bq: number("RadionuclideTotalDose"),
         half_life_s: number("RadionuclideHalfLife"),
@@ -230,7 +250,8 @@ fn suv_factors_of_five_vendors() {
         ("RADIOPHARM_DATETIME_UNDEFINED", 0.0003721089202818729),
     ] {
         let text = std::fs::read_to_string(root.join(format!("{name}-instances.json"))).unwrap();
-        let all: Vec<PetFacts> = serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap().iter().map(facts).collect();
+        let all: Vec<PetFacts> =
+            serde_json::from_str::<Vec<serde_json::Value>>(&text).unwrap().iter().map(facts).collect();
         let earliest = all.iter().filter_map(|p| p.acquisition).min_by(f64::total_cmp);
         let f = suv_factor(&all[0], earliest).unwrap();
         assert!((f.factor - expected).abs() < 1e-6 * expected, "{name}: {} instead of {expected}", f.factor);
@@ -246,9 +267,11 @@ fn enhanced_images() {
     assert_eq!(single.grid.dims, [23, 38, 3]);
     assert!(multi.grid.same_as(&single.grid, 1e-6), "{:?} {:?}", multi.grid, single.grid);
     assert_eq!(multi.volume.data, single.volume.data);
-    let mr = series(&[shared("seg_and_multiframe/enhanced/emri_small.dcm").unwrap()]).unwrap();
-    assert_eq!(mr.grid.dims[..2], [64, 64]);
-    assert!(mr.grid.dims[2] > 1, "{:?}", mr.findings);
+    let mr = series(&[shared("seg_and_multiframe/enhanced/siemens_xa10_6_1.dcm").unwrap()]).unwrap();
+    assert_eq!(mr.grid.dims, [64, 64, 6], "{:?}", mr.findings);
+    // This one has lost its functional groups.
+    let lost = series(&[shared("seg_and_multiframe/enhanced/emri_small.dcm").unwrap()]).unwrap_err();
+    assert!(lost.to_string().contains("functional groups"), "{lost}");
 }
 
 /// MANIFEST §13: cine MR: 20 phases per position are told apart, never merged.

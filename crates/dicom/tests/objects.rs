@@ -88,7 +88,9 @@ fn cylinder_volume() {
     if shared("dvh_analytic_nelms2015/structures").is_none() {
         return;
     }
-    for (file, spacing, volume) in [("Cylinder_10_0", 1.0, 11.309), ("Cylinder_20_0", 2.0, 11.762), ("Cylinder_30_0", 3.0, 12.214)] {
+    for (file, spacing, volume) in
+        [("Cylinder_10_0", 1.0, 11.309), ("Cylinder_20_0", 2.0, 11.762), ("Cylinder_30_0", 3.0, 12.214)]
+    {
         let path = common::files(&shared("dvh_analytic_nelms2015/structures").unwrap())
             .into_iter()
             .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy().starts_with(file)))
@@ -145,7 +147,8 @@ fn headless_descending_dose() {
     assert!((s[0] - 1.00789473684210).abs() < 1e-12 && (s[1] - 1.03125).abs() < 1e-12, "{s:?}");
     let ((k, j, i), _) = g.values.indexed_iter().max_by(|a, b| a.1.total_cmp(b.1)).unwrap();
     let p = g.voxel_centre([i, j, k]);
-    let expected = [-36.36781311035 + 50.0 * 1.0078947368421, -68.439962291717 + 40.0 * 1.03125, 18.5 - 18.0 * 1.0197368421052];
+    let expected =
+        [-36.36781311035 + 50.0 * 1.0078947368421, -68.439962291717 + 40.0 * 1.03125, 18.5 - 18.0 * 1.0197368421052];
     assert!(p.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{p:?} {expected:?}");
     assert!(d.findings.iter().any(|f| f.code == "descending_offsets"));
 }
@@ -180,7 +183,8 @@ fn dose_codings_and_dvhs() {
     assert!(foreign.findings.iter().any(|f| f.code == "implausible_dose"));
     assert!(foreign.grid.unwrap().is_single_plane());
     // Three-digit exponent of the scaling (MANIFEST §3).
-    let brachy = common::files(&shared("oncentra_brachy").unwrap()).into_iter().find_map(|p| read_dose(&p).ok()).unwrap();
+    let brachy =
+        common::files(&shared("oncentra_brachy").unwrap()).into_iter().find_map(|p| read_dose(&p).ok()).unwrap();
     assert!((brachy.maximum.unwrap() - 40.000001).abs() < 1e-6);
     let bad = read_dose(&shared("broken_files/badVR.dcm").unwrap()).unwrap_err();
     assert!(bad.to_string().contains("1A"), "{bad}");
@@ -207,7 +211,8 @@ fn plans_equal_pydicom() {
 #[test]
 fn prescriptions() {
     let Some(root) = shared("") else { return };
-    let rx = |rel: &str| read_plan(&root.join(rel)).unwrap().prescription().map(|p| (p.total_gy, p.source, p.fractions));
+    let rx =
+        |rel: &str| read_plan(&root.join(rel)).unwrap().prescription().map(|p| (p.total_gy, p.source, p.fractions));
     let (total, source, fractions) = rx("breast_boost/rtplan.dcm").unwrap();
     assert_eq!((total, source.as_str(), fractions), (14.0, "DoseReferenceSequence", Some(7)));
     // Brachy: the dose references are points of unspecified type; 5 × 5 Gy by the application setup.

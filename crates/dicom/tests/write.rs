@@ -45,7 +45,8 @@ fn context() -> SourceImages {
 /// An oblique grid of non-square pixels.
 fn grid() -> Grid {
     let (s, c) = (12f64.to_radians().sin(), 12f64.to_radians().cos());
-    Grid::new([20, 16, 6], [-31.25, 17.5, -44.125], [1.0, 1.7, 2.5], [[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]]).unwrap()
+    Grid::new([20, 16, 6], [-31.25, 17.5, -44.125], [1.0, 1.7, 2.5], [[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
+        .unwrap()
 }
 
 fn images(dir: &Path, kind: ImageKind) -> (Vec<PathBuf>, Volume<i16>) {
@@ -70,7 +71,9 @@ fn images_round_trip() {
     for kind in [ImageKind::Ct, ImageKind::Mr] {
         let dir = tempfile::tempdir().unwrap();
         let (paths, volume) = images(dir.path(), kind);
-        paths.iter().for_each(|p| verify(p));
+        for p in &paths {
+            verify(p);
+        }
         let s = read_series(&paths.iter().cloned().map(SeriesFile::from).collect::<Vec<_>>()).unwrap();
         // Positions have at most 16 characters.
         assert!(s.grid.same_as(&volume.grid, 1e-9), "{:?}", s.grid);
@@ -160,7 +163,9 @@ fn doses_and_plans_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let (paths, volume) = images(&dir.path().join("ct"), ImageKind::Ct);
     let source = SourceImages::read(&paths).unwrap();
-    let values = ndarray::Array3::from_shape_fn(volume.grid.shape(), |(k, j, i)| 40.0 + 0.2 * i as f32 + 0.1 * j as f32 + 0.3 * k as f32);
+    let values = ndarray::Array3::from_shape_fn(volume.grid.shape(), |(k, j, i)| {
+        40.0 + 0.2 * i as f32 + 0.1 * j as f32 + 0.3 * k as f32
+    });
     let dose = DoseGrid::from_grid(&volume.grid, values).unwrap();
     let plan_path = dir.path().join("RP.dcm");
     let arc: Vec<f64> = (0..60).map(|n| (182.0 + 5.0 * f64::from(n)) % 360.0).collect();

@@ -103,7 +103,11 @@ impl DigestCache {
 
     fn folder(&self, real: &Path, key: &str) -> Result<Digest, DigestError> {
         let fail = |source| DigestError::Io { path: key.to_owned(), source };
-        let mut names: Vec<_> = std::fs::read_dir(real).map_err(fail)?.map(|e| e.map(|e| e.file_name())).collect::<Result<_, _>>().map_err(fail)?;
+        let mut names: Vec<_> = std::fs::read_dir(real)
+            .map_err(fail)?
+            .map(|e| e.map(|e| e.file_name()))
+            .collect::<Result<_, _>>()
+            .map_err(fail)?;
         names.sort();
         let mut hasher = blake3::Hasher::new();
         hasher.update(b"folder");
@@ -131,7 +135,8 @@ impl DigestCache {
         }
         let hash = hash_file(real).map_err(|source| DigestError::Io { path: key.to_owned(), source })?;
         let blake3 = hash.to_hex().to_string();
-        let old_enough = meta.modified().ok().and_then(|m| SystemTime::now().duration_since(m).ok()).is_some_and(|age| age >= YOUNG);
+        let old_enough =
+            meta.modified().ok().and_then(|m| SystemTime::now().duration_since(m).ok()).is_some_and(|age| age >= YOUNG);
         if old_enough {
             let seen = Seen { size: meta.len(), mtime_ns, inode: meta.ino(), blake3: blake3.clone() };
             self.seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(key.to_owned(), seen);
@@ -148,7 +153,8 @@ fn hash_file(path: &Path) -> std::io::Result<blake3::Hash> {
 
 /// Digest of a file or folder that is not worth caching (it is about to be moved).
 pub(crate) fn digest_path(path: &Path) -> Result<Digest, DigestError> {
-    let meta = std::fs::metadata(path).map_err(|source| DigestError::Io { path: path.display().to_string(), source })?;
+    let meta =
+        std::fs::metadata(path).map_err(|source| DigestError::Io { path: path.display().to_string(), source })?;
     DigestCache::default().digest_at(path, &meta, "")
 }
 

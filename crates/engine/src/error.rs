@@ -57,10 +57,17 @@ impl EngineError {
     pub fn hints(&self) -> Vec<String> {
         match self {
             Self::Locked { holder, .. } => {
-                vec![format!("wait for process {} on {} to end, or choose another output folder", holder.pid, holder.host)]
+                vec![format!(
+                    "wait for process {} on {} to end, or choose another output folder",
+                    holder.pid, holder.host
+                )]
             }
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => vec!["free disk space and run again: what is done is kept".into()],
-            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => vec!["check the owner and the permissions of the folder".into()],
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                vec!["free disk space and run again: what is done is kept".into()]
+            }
+            Self::Io { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                vec!["check the owner and the permissions of the folder".into()]
+            }
             Self::Malformed { .. } => vec!["move the file away and run again: its unit is then done again".into()],
             _ => Vec::new(),
         }

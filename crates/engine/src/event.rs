@@ -191,7 +191,8 @@ impl<'a> EventLog<'a> {
             None => None,
             Some(dir) => {
                 let path = dir.join("events.jsonl");
-                let mut f = OpenOptions::new().create(true).append(true).open(&path).map_err(EngineError::io("open", &path))?;
+                let mut f =
+                    OpenOptions::new().create(true).append(true).open(&path).map_err(EngineError::io("open", &path))?;
                 // A run that was killed may have left half a line.
                 if !ends_with_newline(&path) {
                     f.write_all(b"\n").map_err(EngineError::io("write", &path))?;

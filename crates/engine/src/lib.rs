@@ -32,7 +32,9 @@ pub use api::*;
 pub use digest::{Digest, DigestCache, DigestError, canonical_json, fingerprint};
 pub use error::EngineError;
 pub use event::{EVENT_FORMAT, Event, EventLine, NoObserver, Observer, read_events};
-pub use isolate::{ChildRunner, EXIT_CONFIG, EXIT_DATA, EXIT_INTERNAL, EXIT_MEMORY, EXIT_OK, EXIT_TRANSIENT, init, run_unit_file};
+pub use isolate::{
+    ChildRunner, EXIT_CONFIG, EXIT_DATA, EXIT_INTERNAL, EXIT_MEMORY, EXIT_OK, EXIT_TRANSIENT, init, run_unit_file,
+};
 pub use lock::{LockHolder, RunLock};
 pub use options::{Force, Order, RunOptions, Scheduler};
 pub use pipeline::{ErasedStage, Need, Pipeline, StageEntry};

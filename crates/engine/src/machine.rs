@@ -68,12 +68,19 @@ pub fn gpus() -> Vec<String> {
 
 /// Devices in a value of `CUDA_VISIBLE_DEVICES`: CUDA ignores everything from the first invalid one on.
 fn visible(value: &str) -> Vec<String> {
-    value.split(',').map(str::trim).take_while(|d| !d.is_empty() && !d.starts_with('-') && *d != "none" && *d != "void").map(str::to_owned).collect()
+    value
+        .split(',')
+        .map(str::trim)
+        .take_while(|d| !d.is_empty() && !d.starts_with('-') && *d != "none" && *d != "void")
+        .map(str::to_owned)
+        .collect()
 }
 
 fn listed_by_nvidia_smi() -> usize {
     let out = Command::new("nvidia-smi").arg("-L").stdin(Stdio::null()).stderr(Stdio::null()).output();
-    out.ok().filter(|o| o.status.success()).map_or(0, |o| String::from_utf8_lossy(&o.stdout).lines().filter(|l| l.starts_with("GPU ")).count())
+    out.ok()
+        .filter(|o| o.status.success())
+        .map_or(0, |o| String::from_utf8_lossy(&o.stdout).lines().filter(|l| l.starts_with("GPU ")).count())
 }
 
 /// (limit, used) of every memory cgroup that we are in, version 2 and version 1.
@@ -84,7 +91,8 @@ fn cgroup_limits() -> Vec<(u64, u64)> {
         let used = number(&dir.join("memory.current")).or_else(|| number(&dir.join("memory.usage_in_bytes")));
         // Version 1 says "no limit" by a number near 2^63.
         if let (Some(limit), Some(used)) = (limit.filter(|&l| l < 1 << 60), used) {
-            let cache = statistic(&dir.join("memory.stat"), "inactive_file").or_else(|| statistic(&dir.join("memory.stat"), "total_inactive_file"));
+            let cache = statistic(&dir.join("memory.stat"), "inactive_file")
+                .or_else(|| statistic(&dir.join("memory.stat"), "total_inactive_file"));
             found.push((limit, used.saturating_sub(cache.unwrap_or(0))));
         }
     }
@@ -94,7 +102,9 @@ fn cgroup_limits() -> Vec<(u64, u64)> {
 /// Number of processes that the kernel has killed for memory in our cgroups.
 pub(crate) fn oom_kills() -> u64 {
     let dirs = cgroup_dirs();
-    let count = |d: &PathBuf| statistic(&d.join("memory.events"), "oom_kill").or_else(|| statistic(&d.join("memory.oom_control"), "oom_kill"));
+    let count = |d: &PathBuf| {
+        statistic(&d.join("memory.events"), "oom_kill").or_else(|| statistic(&d.join("memory.oom_control"), "oom_kill"))
+    };
     dirs.iter().filter_map(count).sum()
 }
 
@@ -102,7 +112,8 @@ pub(crate) fn oom_kills() -> u64 {
 pub(crate) fn almost_full() -> bool {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let kib = |name: &str| {
-        info.lines().find_map(|l| l.strip_prefix(name)?.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok())
+        info.lines()
+            .find_map(|l| l.strip_prefix(name)?.trim_start_matches(':').split_whitespace().next()?.parse::<u64>().ok())
     };
     matches!((kib("MemAvailable"), kib("MemTotal")), (Some(a), Some(t)) if a < t / 50)
 }
@@ -141,7 +152,8 @@ fn statistic(path: &Path, name: &str) -> Option<u64> {
 /// Resident memory now and at its peak, bytes, of a process; `None` when it is gone.
 pub(crate) fn resident(pid: u32) -> Option<(u64, u64)> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let kib = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
+    let kib =
+        |name: &str| status.lines().find_map(|l| l.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
     Some((kib("VmRSS:")? * 1024, kib("VmHWM:")? * 1024))
 }
 

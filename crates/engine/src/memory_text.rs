@@ -66,7 +66,15 @@ mod tests {
         ] {
             assert!(find(text).is_some(), "{text}");
         }
-        for text in ["Zoom level 3", "bathroom", "a room with a bloom", "memory is fine", "kaboom", "OOMPA", "memory allocation of tasks"] {
+        for text in [
+            "Zoom level 3",
+            "bathroom",
+            "a room with a bloom",
+            "memory is fine",
+            "kaboom",
+            "OOMPA",
+            "memory allocation of tasks",
+        ] {
             assert!(find(text).is_none(), "{text}");
         }
     }

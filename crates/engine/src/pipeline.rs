@@ -46,8 +46,9 @@ impl<S: Subject, T: Stage<Subject = S>> ErasedStage<S> for T {
         self.plan(cx, subject)?
             .into_iter()
             .map(|u| {
-                let task = serde_json::to_value(&u.task)
-                    .map_err(|e| UnitError::bug(format!("a task of stage {} cannot be written as JSON: {e}", self.name())))?;
+                let task = serde_json::to_value(&u.task).map_err(|e| {
+                    UnitError::bug(format!("a task of stage {} cannot be written as JSON: {e}", self.name()))
+                })?;
                 Ok(Unit { part: u.part, task, inputs: u.inputs, resources: u.resources })
             })
             .collect()

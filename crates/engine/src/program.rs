@@ -19,14 +19,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Variables by which numerical libraries are told how many threads to use.
-pub const THREAD_VARIABLES: [&str; 5] = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"];
+pub const THREAD_VARIABLES: [&str; 5] =
+    ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS"];
 
 /// Between TERM and KILL when the time is up.
 const GRACE: Duration = Duration::from_secs(5);
 /// Between TERM and KILL when the user wants to leave.
-const GRACE_INTERRUPT: Duration = Duration::from_millis(1000);
+const GRACE_INTERRUPT: Duration = Duration::from_secs(1);
 /// How long a program may go on after it has said that memory ran out (some hang then).
-const AFTER_MEMORY_ERROR: Duration = Duration::from_secs(60);
+const AFTER_MEMORY_ERROR: Duration = Duration::from_mins(1);
 
 /// What to start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -73,7 +74,8 @@ pub struct ProgramReport {
 /// `Resources` for memory errors and time-outs, `Interrupted` when the run is stopped, `Program` for other exits (with
 /// the last lines of its output) and for programs that cannot be started.
 pub fn run_program(cx: &UnitContext, spec: &ProgramSpec) -> Result<ProgramReport, UnitError> {
-    let name = PathBuf::from(&spec.program).file_name().map_or_else(|| "program".into(), |n| n.to_string_lossy().into_owned());
+    let name =
+        PathBuf::from(&spec.program).file_name().map_or_else(|| "program".into(), |n| n.to_string_lossy().into_owned());
     let mut log = open_log(cx)?;
     let shown: Vec<String> = spec.args.iter().map(|a| a.to_string_lossy().into_owned()).collect();
     let _ = writeln!(log, "$ {} {}", spec.program.to_string_lossy(), shown.join(" "));
@@ -82,10 +84,7 @@ pub fn run_program(cx: &UnitContext, spec: &ProgramSpec) -> Result<ProgramReport
     let watched = Watched::new(pid);
     let started = Instant::now();
     let heard = Arc::new(Mutex::new(Heard { log, tail: Tail::default(), memory: None }));
-    let readers = [
-        child.stdout.take().map(|s| listen(s, &heard)),
-        child.stderr.take().map(|s| listen(s, &heard)),
-    ];
+    let readers = [child.stdout.take().map(|s| listen(s, &heard)), child.stderr.take().map(|s| listen(s, &heard))];
     let kills = machine::oom_kills();
     let watch = watch(cx, pid, &heard);
     // Whatever the program has left in its group goes; its own id is still reserved, so the group is still ours.
@@ -135,7 +134,9 @@ fn command(cx: &UnitContext, spec: &ProgramSpec) -> Command {
 fn not_started(name: &str, e: &std::io::Error) -> UnitError {
     let err = UnitError::new(FailureKind::Program, format!("{name} cannot be started: {e}"));
     match e.kind() {
-        std::io::ErrorKind::NotFound => err.hint(format!("install {name}, or put its folder on PATH, or name its path in the configuration")),
+        std::io::ErrorKind::NotFound => {
+            err.hint(format!("install {name}, or put its folder on PATH, or name its path in the configuration"))
+        }
         std::io::ErrorKind::PermissionDenied => err.hint(format!("make {name} executable")),
         _ => err,
     }
@@ -275,10 +276,18 @@ fn signal_name(s: Signal) -> &'static str {
 fn judge(name: &str, watch: &Watch, heard: &Heard, oom_killed: bool) -> Result<(), UnitError> {
     let exit = watch.ended.exit;
     match watch.stopped {
-        Some(Stopped::Cancelled) => return Err(UnitError::new(FailureKind::Interrupted, format!("{name} was stopped as the run was interrupted"))),
+        Some(Stopped::Cancelled) => {
+            return Err(UnitError::new(
+                FailureKind::Interrupted,
+                format!("{name} was stopped as the run was interrupted"),
+            ));
+        }
         Some(Stopped::Time(limit)) => {
-            return Err(UnitError::new(FailureKind::Resources, format!("{name} did not end within its time limit of {} s", limit.as_secs_f64()))
-                .hint("raise the time limit of the stage, or look into the log for what it waited for"));
+            return Err(UnitError::new(
+                FailureKind::Resources,
+                format!("{name} did not end within its time limit of {} s", limit.as_secs_f64()),
+            )
+            .hint("raise the time limit of the stage, or look into the log for what it waited for"));
         }
         Some(Stopped::Memory) | None => {}
     }
@@ -286,12 +295,14 @@ fn judge(name: &str, watch: &Watch, heard: &Heard, oom_killed: bool) -> Result<(
         return Ok(());
     }
     if let Some((line, _)) = &heard.memory {
-        return Err(UnitError::memory(format!("{name} ({}): {line}", exit_text(exit))).hint("fewer workers, a smaller model, or more memory"));
+        return Err(UnitError::memory(format!("{name} ({}): {line}", exit_text(exit)))
+            .hint("fewer workers, a smaller model, or more memory"));
     }
     if exit == Exit::Signal(9) && (oom_killed || machine::almost_full()) {
         return Err(UnitError::memory(format!("{name} was killed by the system")).hint("fewer workers, or more memory"));
     }
     let last = heard.tail.last(5);
     let what = if last.is_empty() { "it said nothing".to_owned() } else { last };
-    Err(UnitError::new(FailureKind::Program, format!("{name} failed with {}: {what}", exit_text(exit))).hint("the log of the unit has its whole output"))
+    Err(UnitError::new(FailureKind::Program, format!("{name} failed with {}: {what}", exit_text(exit)))
+        .hint("the log of the unit has its whole output"))
 }

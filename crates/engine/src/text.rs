@@ -70,7 +70,8 @@ impl Tail {
 
     /// The last `n` lines that hold anything.
     pub(crate) fn last(&self, n: usize) -> String {
-        let mut l: Vec<&str> = self.lines.iter().rev().map(String::as_str).filter(|l| !l.trim().is_empty()).take(n).collect();
+        let mut l: Vec<&str> =
+            self.lines.iter().rev().map(String::as_str).filter(|l| !l.trim().is_empty()).take(n).collect();
         l.reverse();
         l.join("\n")
     }

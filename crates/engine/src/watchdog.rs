@@ -66,7 +66,13 @@ fn tell(sign: char, group: Pid) {
     {
         return;
     }
-    let started = Command::new("/proc/self/exe").env(ENV, "1").stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0).spawn();
+    let started = Command::new("/proc/self/exe")
+        .env(ENV, "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn();
     *pipe = None;
     match started {
         Ok(mut child) => {
@@ -76,6 +82,8 @@ fn tell(sign: char, group: Pid) {
                 *pipe = Some((me, stdin));
             }
         }
-        Err(e) => tracing::warn!("the watchdog process cannot be started ({e}): grandchildren may survive a kill of this process"),
+        Err(e) => tracing::warn!(
+            "the watchdog process cannot be started ({e}): grandchildren may survive a kill of this process"
+        ),
     }
 }

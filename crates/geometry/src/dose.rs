@@ -5,6 +5,10 @@ use crate::{Grid, Vec3};
 use ndarray::Array3;
 use rayon::prelude::*;
 
+mod cubic;
+
+pub use cubic::CubicSampler;
+
 /// Rounding of positions in files that still counts as on the border of the grid, in voxels.
 const BORDER: f64 = 1e-4;
 /// Most voxels of a common grid.
@@ -396,6 +400,18 @@ fn common_grid(parts: &[(&DoseGrid, f64)]) -> Result<DoseGrid, DoseError> {
     let step = |axis: Vec3, s: f64| axis.map(|c| c * if s.is_finite() { s } else { 1.0 });
     let values = Array3::zeros((dims[2], dims[1], dims[0]));
     DoseGrid::new(origin, step(u, spacing[0]), step(v, spacing[1]), n, offsets, values)
+}
+
+/// A dose that is continuous in space.
+pub trait DoseField: Sync {
+    /// Dose at a point (mm LPS), Gy; `None` where it is not known.
+    fn dose_at(&self, p: Vec3) -> Option<f64>;
+}
+
+impl DoseField for DoseSampler<'_> {
+    fn dose_at(&self, p: Vec3) -> Option<f64> {
+        self.trilinear(p)
+    }
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use crate::{glcm::Pair, numeric::EPS};
 use nalgebra::DMatrix;
 
 /// Residual (of a matrix of norm ≤ 1) below which the eigenvalue has converged: its error is the square of this by the gap.
-const RESIDUAL: f64 = 1e-10;
+const RESIDUAL: f64 = 1e-11;
 
 /// Second-order weight of eps beyond which Q is treated as it is.
 const NOT_SMALL: f64 = 1e-11;
 /// Largest number of levels for the dense solver.
-const DENSE_LIMIT: usize = 1024;
+const DENSE_LIMIT: usize = 256;
 
 /// The coefficient of one normalised matrix with its marginal sums; 1 when there is one level.
 pub(crate) fn maximal_correlation(cells: &[Pair], px: &[f64], py: &[f64]) -> f64 {

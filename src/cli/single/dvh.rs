@@ -28,7 +28,9 @@ pub(in crate::cli) fn dvh(args: &DvhArgs) -> Result<Exit, Failure> {
     }
     let stdout = |p: &Option<std::path::PathBuf>| p.as_ref().is_some_and(|p| p.as_os_str() == "-");
     if stdout(&args.out) && stdout(&args.curves) {
-        return Err(Failure::usage("--out and --curves cannot both be standard output").hint("give one of them a file name"));
+        return Err(
+            Failure::usage("--out and --curves cannot both be standard output").hint("give one of them a file name")
+        );
     }
     let settings = super::super::run::load(&args.sources, &[])?.settings.dvh;
     let set = read_structure_set(&args.rtstruct)
@@ -45,15 +47,13 @@ pub(in crate::cli) fn dvh(args: &DvhArgs) -> Result<Exit, Failure> {
     let case = Case { patient_id: &set.patient_id, course_id: "single", manifest: &manifest, settings: &settings };
     let result = rows(&case, &set, &manifest, grid);
     for f in &result.findings {
-        let about = if f.subject.is_empty() { String::new() } else { format!("{}: ", f.subject) };
+        let named = f.subject.is_empty() || f.what.contains(&f.subject);
+        let about = if named { String::new() } else { format!("{}: ", f.subject) };
         printer.warn(&format!("{about}{} {}", f.what, f.meaning));
     }
     if let Some(curves) = &args.curves {
-        let points: Vec<Row> = result
-            .curves
-            .iter()
-            .flat_map(|c| curve_points(&curve_row(case.patient_id, case.course_id, c)))
-            .collect();
+        let points: Vec<Row> =
+            result.curves.iter().flat_map(|c| curve_points(&curve_row(case.patient_id, case.course_id, c))).collect();
         save(curves, &records::dvh_curves(), points)?;
     }
     match &args.out {
@@ -73,7 +73,12 @@ pub(in crate::cli) fn dvh(args: &DvhArgs) -> Result<Exit, Failure> {
 }
 
 /// Rows of all structures, in the order of the file; structures side by side, each by itself.
-fn rows(case: &Case<'_>, set: &StructureSet, manifest: &CourseManifest, grid: rtpipeline_geometry::DoseGrid) -> DvhArtefact {
+fn rows(
+    case: &Case<'_>,
+    set: &StructureSet,
+    manifest: &CourseManifest,
+    grid: rtpipeline_geometry::DoseGrid,
+) -> DvhArtefact {
     let file = &manifest.course.structure_sets[0].file.path;
     let doses: Vec<(&ResolvedDose, Result<_, UnitError>)> =
         manifest.resolved_doses.iter().map(|d| (d, Ok(grid.clone()))).collect();
@@ -132,12 +137,7 @@ fn remarks(printer: &Printer, set: &StructureSet, dose: &Dose, plan: Option<&Pla
 }
 
 /// The case as a course of three objects, which the rows are made from.
-fn manifest(
-    args: &DvhArgs,
-    set: &StructureSet,
-    dose: &Dose,
-    plan: Option<&Plan>,
-) -> Result<CourseManifest, Failure> {
+fn manifest(args: &DvhArgs, set: &StructureSet, dose: &Dose, plan: Option<&Plan>) -> Result<CourseManifest, Failure> {
     let text = |t: &Option<String>| t.clone().unwrap_or_default();
     let plan_file = args.plan.as_deref().zip(plan).map(|(p, x)| file(p, &x.sop_instance_uid)).transpose()?;
     let resolved = ResolvedDose {
@@ -174,7 +174,14 @@ fn manifest(
                 intent: text(&p.intent),
                 structure_set_uid: p.referenced_structure_sets.first().cloned(),
                 structure_set_link: LinkKind::None,
-                technique: if p.is_brachy { "brachy" } else if p.is_ion { "ion" } else { "photon" }.to_owned(),
+                technique: if p.is_brachy {
+                    "brachy"
+                } else if p.is_ion {
+                    "ion"
+                } else {
+                    "photon"
+                }
+                .to_owned(),
             })
             .into_iter()
             .collect(),
@@ -232,8 +239,7 @@ fn table(rows: &[Row], dose: Option<&ResolvedDose>) -> String {
     heads.push(("status", false));
     let words = |r: &Row, key: &str| r.get(key).and_then(|v| v.as_str()).unwrap_or_default().to_owned();
     let line = |r: &Row| {
-        let mut cells =
-            vec![r.get("ROI_Number").map(ToString::to_string).unwrap_or_default(), words(r, "ROI_Name")];
+        let mut cells = vec![r.get("ROI_Number").map(ToString::to_string).unwrap_or_default(), words(r, "ROI_Name")];
         cells.extend(columns.iter().map(|c| number(r.get(c.1).and_then(serde_json::Value::as_f64), c.2)));
         let reason = words(r, "Reason");
         cells.push(if reason.is_empty() { words(r, "Status") } else { format!("{}: {reason}", words(r, "Status")) });

@@ -25,22 +25,10 @@ pub(in crate::cli) fn masks(args: &MasksArgs) -> Result<Exit, Failure> {
     std::fs::create_dir_all(&args.out).map_err(|e| {
         Failure::usage(format!("{}: {e}", args.out.display())).hint("choose a folder that can be written")
     })?;
-    let mut out = Written { label_map: args.label_map.then(|| Volume::filled(grid.clone(), 0_u16)), ..Written::default() };
+    let mut out =
+        Written { label_map: args.label_map.then(|| Volume::filled(grid.clone(), 0_u16)), ..Written::default() };
     for roi in &set.rois {
         out.add(roi, &grid, &args.out)?;
-    }
-    if out.made == 0 {
-        return Err(Failure::input(format!("{}: no structure gives a mask on this image", args.rtstruct.display()))
-            .hint("the table above says why; the image must be the one that the structures were drawn on"));
-    }
-    if let Some(map) = &out.label_map {
-        let path = args.out.join("labels.nii.gz");
-        // One byte is what most programs expect where it is enough.
-        let small = map.values().iter().all(|&v| v <= 255);
-        let done =
-            if small { write_nifti(&path, &map.map(|&v| v as u8), "labels") } else { write_nifti(&path, map, "labels") };
-        done.map_err(not_written)?;
-        out.write_names(&args.out.join("labels.csv"))?;
     }
     let file = if args.label_map { "label" } else { "file" };
     let heads = [
@@ -53,6 +41,22 @@ pub(in crate::cli) fn masks(args: &MasksArgs) -> Result<Exit, Failure> {
         ("remark", false),
     ];
     super::super::print_bytes(aligned(&heads, &out.rows).as_bytes())?;
+    if out.made == 0 {
+        return Err(Failure::input(format!("{}: no structure gives a mask on this image", args.rtstruct.display()))
+            .hint("the table above says why; the image must be the one that the structures were drawn on"));
+    }
+    if let Some(map) = &out.label_map {
+        let path = args.out.join("labels.nii.gz");
+        // One byte is what most programs expect where it is enough.
+        let small = map.values().iter().all(|&v| v <= 255);
+        let done = if small {
+            write_nifti(&path, &map.map(|&v| v as u8), "labels")
+        } else {
+            write_nifti(&path, map, "labels")
+        };
+        done.map_err(not_written)?;
+        out.write_names(&args.out.join("labels.csv"))?;
+    }
     printer.status("Wrote", &format!("{} structures to {}", out.made, args.out.display()));
     Ok(Exit::Done)
 }
@@ -61,7 +65,8 @@ pub(in crate::cli) fn masks(args: &MasksArgs) -> Result<Exit, Failure> {
 fn grid(args: &MasksArgs, set: &StructureSet, printer: &Printer) -> Result<Grid, Failure> {
     if !args.image.is_dir() {
         let file = rtpipeline_volume_io::read(&args.image).map_err(|e| {
-            Failure::input(e.to_string()).hint("the second argument is a NIfTI or NRRD volume, or a folder with one series")
+            Failure::input(e.to_string())
+                .hint("the second argument is a NIfTI or NRRD volume, or a folder with one series")
         })?;
         return Ok(file.data.grid().clone());
     }
@@ -92,7 +97,15 @@ impl Written {
         let (mask, cc, remark) = match mask(roi, grid) {
             Ok(m) => m,
             Err(reason) => {
-                self.rows.push(vec![roi.number.to_string(), roi.name.clone(), String::new(), String::new(), String::new(), String::new(), reason]);
+                self.rows.push(vec![
+                    roi.number.to_string(),
+                    roi.name.clone(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    reason,
+                ]);
                 return Ok(());
             }
         };

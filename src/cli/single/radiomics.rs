@@ -44,10 +44,7 @@ pub(in crate::cli) fn radiomics(args: &RadiomicsArgs) -> Result<Exit, Failure> {
         image: image.clone(),
         mask: mask.clone(),
         label: None,
-        given: vec![
-            ("Image".to_owned(), image.display().to_string()),
-            ("Mask".to_owned(), mask.display().to_string()),
-        ],
+        given: vec![("Image".to_owned(), image.display().to_string()), ("Mask".to_owned(), mask.display().to_string())],
     };
     let found = features(&case, args.label, &params)?;
     for w in &found.warnings {
@@ -61,14 +58,18 @@ pub(in crate::cli) fn radiomics(args: &RadiomicsArgs) -> Result<Exit, Failure> {
         .diagnostics
         .iter()
         .map(|(n, v)| vec![n.clone(), v.clone()])
-        .chain(found.values.iter().map(|(n, v)| vec![n.clone(), if v.is_finite() { v.to_string() } else { String::new() }]))
+        .chain(
+            found
+                .values
+                .iter()
+                .map(|(n, v)| vec![n.clone(), if v.is_finite() { v.to_string() } else { String::new() }]),
+        )
         .collect();
     super::super::print_bytes(aligned(&[("feature", false), ("value", false)], &lines).as_bytes())
 }
 
 fn batch(args: &RadiomicsArgs, cases: &[Case], params: &Params, printer: &Printer) -> Result<Exit, Failure> {
-    let found: Vec<Result<Features, Failure>> =
-        cases.par_iter().map(|c| features(c, args.label, params)).collect();
+    let found: Vec<Result<Features, Failure>> = cases.par_iter().map(|c| features(c, args.label, params)).collect();
     let mut failed = 0;
     for (c, f) in cases.iter().zip(&found) {
         match f {
@@ -92,8 +93,9 @@ fn features(case: &Case, label: Option<u32>, params: &Params) -> Result<Features
     params.setting.label = Some(label);
     let data = read_image_data(&case.image)
         .map_err(|e| Failure::input(e.to_string()).hint("the image is a NIfTI or NRRD volume"))?;
-    let mask = rtpipeline_volume_io::read_mask(&case.mask, label)
-        .map_err(|e| Failure::input(e.to_string()).hint("the mask is a NIfTI or NRRD volume on the grid of the image"))?;
+    let mask = rtpipeline_volume_io::read_mask(&case.mask, label).map_err(|e| {
+        Failure::input(e.to_string()).hint("the mask is a NIfTI or NRRD volume on the grid of the image")
+    })?;
     let input = image_input(&data).ok_or_else(|| Failure::internal("an image type that radiomics does not know"))?;
     extract(&input, &mask, &params).map_err(|e| {
         Failure::input(format!("{} with {} (label {label}): {e}", case.image.display(), case.mask.display()))
@@ -103,8 +105,9 @@ fn features(case: &Case, label: Option<u32>, params: &Params) -> Result<Features
 /// Reads the list; paths are relative to it, columns beside Image, Mask and Label are carried along.
 fn cases(list: &Path) -> Result<Vec<Case>, Failure> {
     let fail = |e: String| {
-        Failure::usage(format!("{}: {e}", list.display()))
-            .hint("the list is a CSV file with the columns Image and Mask, and Label where masks hold several structures")
+        Failure::usage(format!("{}: {e}", list.display())).hint(
+            "the list is a CSV file with the columns Image and Mask, and Label where masks hold several structures",
+        )
     };
     let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(list).map_err(|e| fail(e.to_string()))?;
     let heads: Vec<String> = reader
@@ -168,10 +171,7 @@ fn table(cases: &[Case], params: &Params) -> TableDef {
     let columns: Vec<Column> = given
         .iter()
         .map(|n| text(n.clone(), "As in the list of cases."))
-        .chain([
-            text("Status".into(), "ok or failed."),
-            text("Reason".into(), "Why there are no features."),
-        ])
+        .chain([text("Status".into(), "ok or failed."), text("Reason".into(), "Why there are no features.")])
         .collect();
     TableDef {
         name: "radiomics".into(),

@@ -72,11 +72,18 @@ fn text(inventory: &Inventory) -> String {
         .courses
         .iter()
         .flat_map(|c| c.findings.iter().map(move |f| (format!("{}/{}", c.patient_dir, c.course_id), f)));
-    let rows: Vec<Vec<String>> =
-        findings.chain(of_courses).map(|(c, f)| vec![c, f.subject.clone(), format!("{} {}", f.what, f.meaning)]).collect();
+    let rows: Vec<Vec<String>> = findings
+        .chain(of_courses)
+        .map(|(c, f)| {
+            // The file's own name says enough here; its folder is in the table of files.
+            let about = f.subject.rsplit('/').next().unwrap_or_default();
+            let about = if about.is_empty() { String::new() } else { format!(" ({about})") };
+            vec![c, format!("{} {}{about}", f.what, f.meaning)]
+        })
+        .collect();
     if !rows.is_empty() {
         t.push('\n');
-        t.push_str(&aligned(&[("finding in", false), ("about", false), ("what", false)], &rows));
+        t.push_str(&aligned(&[("in", false), ("finding", false)], &rows));
     }
     t
 }

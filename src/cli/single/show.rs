@@ -87,7 +87,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_control_characters_are_kept_off_the_terminal() {
-        let rows = vec![vec!["PTV".into(), "1.5".into()], vec!["Lu\x1b[2Jng_Left".into(), "1200.25".into()], vec!["x".into()]];
+        let rows =
+            vec![vec!["PTV".into(), "1.5".into()], vec!["Lu\x1b[2Jng_Left".into(), "1200.25".into()], vec!["x".into()]];
         let text = aligned(&[("name", false), ("cm³", true)], &rows);
         let lines: Vec<&str> = text.lines().collect();
         let width = "Lu [2Jng_Left".len() + 2 + "1200.25".len();

@@ -128,13 +128,17 @@ mod tests {
 
     #[test]
     fn standard_names() {
-        assert_eq!((tg263_of("kidney_left"), tg263_of("KIDNEY L"), tg263_of("Spleen")), (Some("Kidney_L"), Some("Kidney_L"), Some("Spleen")));
+        assert_eq!(
+            (tg263_of("kidney_left"), tg263_of("KIDNEY L"), tg263_of("Spleen")),
+            (Some("Kidney_L"), Some("Kidney_L"), Some("Spleen"))
+        );
         assert_eq!(tg263_of("PTV_5mm"), None);
     }
 
     #[test]
     fn names_come_out_of_the_header_extension() {
-        let xml = br#"<CaretExtension><VolumeInformation Index="0"><LabelTable><Label Key="0"><![CDATA[background]]></Label>
+        let xml =
+            br#"<CaretExtension><VolumeInformation Index="0"><LabelTable><Label Key="0"><![CDATA[background]]></Label>
             <Label Key="5" Red="1"><![CDATA[liver]]></Label><Label Key="7">pancreas</Label></LabelTable>"#;
         let names = names_in_extension(xml);
         assert_eq!(names, BTreeMap::from([(5, "liver".to_owned()), (7, "pancreas".to_owned())]));

@@ -121,7 +121,9 @@ pub fn rtstruct_output(
     match write_structure_set(&path, &spec) {
         Ok(_) => Ok(file),
         Err(WriteError::Io { source, .. }) => Err(source.into()),
-        Err(e @ WriteError::Invalid { .. }) => Err(UnitError::data(e.to_string().replace(&*path.to_string_lossy(), &file.to.to_string()))),
+        Err(e @ WriteError::Invalid { .. }) => {
+            Err(UnitError::data(e.to_string().replace(&*path.to_string_lossy(), &file.to.to_string())))
+        }
     }
 }
 

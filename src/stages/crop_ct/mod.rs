@@ -7,7 +7,7 @@ pub use region::{Boundary, Extent, Region, Slab};
 pub use window::{Window, slab_window};
 
 use crate::config;
-use crate::course::label_maps::{census, rois_of_labels, RtStructRequest, rtstruct_output, stem, write_label_map};
+use crate::course::label_maps::{RtStructRequest, census, rois_of_labels, rtstruct_output, stem, write_label_map};
 use crate::course::{
     Catalogue, Course, CourseManifest, CoursePaths, Finding, ImageObject, Level, Shape, Structure, read_json,
     read_json_at, source, to_json,

@@ -170,11 +170,7 @@ impl Region {
                     Edge::Bottom => bottom,
                     Edge::HeadOfFemur => top - FEMORAL_HEAD_MM,
                 };
-                return Ok(Boundary {
-                    z_mm: Some(z + sign * cm * 10.0),
-                    landmark: (*words).to_owned(),
-                    margin_cm: cm,
-                });
+                return Ok(Boundary { z_mm: Some(z + sign * cm * 10.0), landmark: (*words).to_owned(), margin_cm: cm });
             }
             if end {
                 return Ok(Boundary { z_mm: None, landmark: "end of the image".to_owned(), margin_cm: cm });

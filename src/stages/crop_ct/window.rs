@@ -25,8 +25,9 @@ impl Window {
     }
 }
 
-/// The smallest box of voxels that holds every voxel centre with patient z between `low` and `high` (mm; `None` = end
-/// of the image), whatever the direction of the axes. `None` when no part of the image lies there.
+/// The box of voxels around the part of the image with patient z between `low` and `high` (mm; `None` = end of the
+/// image), whatever the direction of the axes: it holds every voxel centre there, and on oblique grids at most one more
+/// row, column or slice on a side. `None` when no part of the image lies there.
 pub fn slab_window(grid: &Grid, low: Option<f64>, high: Option<f64>) -> Option<Window> {
     if grid.is_empty() {
         return None;
@@ -113,9 +114,17 @@ mod tests {
         down.step[2] = [0.0, 0.0, -3.0];
         grids.push(down);
         // Coronal: rows run downwards along the patient.
-        grids.push(Grid { dims: [8, 40, 5], origin: [0.0, 0.0, 50.0], step: [[2.0, 0.0, 0.0], [0.0, 0.0, -2.5], [0.0, 4.0, 0.0]] });
+        grids.push(Grid {
+            dims: [8, 40, 5],
+            origin: [0.0, 0.0, 50.0],
+            step: [[2.0, 0.0, 0.0], [0.0, 0.0, -2.5], [0.0, 4.0, 0.0]],
+        });
         // Flipped in x and y.
-        grids.push(Grid { dims: [8, 6, 30], origin: [9.0, 8.0, -30.0], step: [[-1.0, 0.0, 0.0], [0.0, -1.5, 0.0], [0.0, 0.0, 2.0]] });
+        grids.push(Grid {
+            dims: [8, 6, 30],
+            origin: [9.0, 8.0, -30.0],
+            step: [[-1.0, 0.0, 0.0], [0.0, -1.5, 0.0], [0.0, 0.0, 2.0]],
+        });
         for g in &grids {
             for (low, high) in [(-20.0, 13.0), (-1000.0, 5.5), (10.0, 1000.0), (3.1, 3.9), (500.0, 600.0)] {
                 let w = slab_window(g, Some(low), Some(high));
@@ -132,7 +141,11 @@ mod tests {
         let g = Grid {
             dims: [24, 20, 30],
             origin: [-20.0, -30.0, -40.0],
-            step: [[1.5 * c2, 1.5 * s2 * s, -1.5 * s2 * c], [0.0, 1.5 * c, 1.5 * s], [3.0 * s2, -3.0 * s * c2, 3.0 * c * c2]],
+            step: [
+                [1.5 * c2, 1.5 * s2 * s, -1.5 * s2 * c],
+                [0.0, 1.5 * c, 1.5 * s],
+                [3.0 * s2, -3.0 * s * c2, 3.0 * c * c2],
+            ],
         };
         for (low, high) in [(-10.0, 12.0), (-60.0, -30.0), (20.0, 21.0)] {
             let w = slab_window(&g, Some(low), Some(high)).unwrap();

@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default)]
 pub struct DvhStage {
     settings: DvhSettings,
+    use_cropped: bool,
     policy: Policy,
 }
 
 impl DvhStage {
-    /// With these settings and this policy.
-    pub fn new(settings: DvhSettings, policy: Policy) -> Self {
-        Self { settings, policy }
+    /// With these settings and this policy; `use_cropped`: automatic structures as crop_ct left them, where it cropped.
+    pub fn new(settings: DvhSettings, use_cropped: bool, policy: Policy) -> Self {
+        Self { settings, use_cropped, policy }
     }
 }
 
@@ -38,6 +39,7 @@ pub struct DvhTask {
     patient_dir: String,
     manifest: RootedPath,
     catalogue: RootedPath,
+    cropped: Option<RootedPath>,
     settings: DvhSettings,
 }
 
@@ -78,6 +80,15 @@ impl Stage for DvhStage {
                 inputs.push(Input { role: role.to_owned(), path: path.clone() });
             }
         };
+        let cropped = self.use_cropped.then(|| paths.catalogue_of("cropped"));
+        let cropped = cropped.filter(|p| cx.roots.resolve(p).is_ok_and(|f| f.is_file()));
+        let catalogue = match &cropped {
+            Some(p) => {
+                add("cropped structures", p);
+                with_cropped(catalogue, read_json_at(cx.roots, p)?)
+            }
+            None => catalogue,
+        };
         for s in &catalogue.structures {
             add("structure", s.shape.file());
         }
@@ -92,6 +103,7 @@ impl Stage for DvhStage {
             patient_dir: course.patient_dir.clone(),
             manifest: paths.manifest(),
             catalogue: paths.catalogue(),
+            cropped,
             settings: self.settings.clone(),
         };
         Ok(vec![Unit { part: None, task, inputs, resources: Resources { memory: 512 << 20, gpus: 0 } }])
@@ -99,7 +111,10 @@ impl Stage for DvhStage {
 
     fn run(&self, cx: &UnitContext, task: &DvhTask) -> Result<Output, UnitError> {
         let manifest: CourseManifest = read_json(cx, &task.manifest)?;
-        let catalogue: Catalogue = read_json(cx, &task.catalogue)?;
+        let mut catalogue: Catalogue = read_json(cx, &task.catalogue)?;
+        if let Some(p) = &task.cropped {
+            catalogue = with_cropped(catalogue, read_json(cx, p)?);
+        }
         let case = Case {
             patient_id: &task.patient_id,
             course_id: &task.course_id,
@@ -127,6 +142,16 @@ impl Stage for DvhStage {
         result.findings.dedup();
         write(cx, task, result)
     }
+}
+
+/// The catalogue with the structures that crop_ct cut in place of the whole ones.
+fn with_cropped(mut all: Catalogue, cropped: Catalogue) -> Catalogue {
+    for c in cropped.structures {
+        if let Some(s) = all.structures.iter_mut().find(|s| s.source == c.source && s.number == c.number) {
+            *s = c;
+        }
+    }
+    all
 }
 
 /// What rows are made for: a course, or the single case of `rtpipeline dvh`.
@@ -211,7 +236,9 @@ pub(crate) fn structure_rows(
                 .about(s.name.clone()),
             );
         }
-        result.rows.push(rows::metrics(&key, d, &stack, &h).to_map());
+        let mut row = rows::metrics(&key, d, &stack, &h);
+        row.dvh_profile = Some(case.settings.profile.to_string());
+        result.rows.push(row.to_map());
         if h.max.is_some() {
             let step = case.settings.curve_step_gy;
             result.curves.push(DvhCurve {

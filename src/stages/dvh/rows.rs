@@ -155,7 +155,6 @@ pub(super) fn metrics(key: &Key<'_>, d: &ResolvedDose, stack: &PlaneStack, h: &D
         d003cc: h.dose_at_cc(0.03),
         coverage: Some(100.0 * h.covered_fraction),
         dose_voxels: Some(h.dose_voxels as f64),
-        dvh_profile: Some(h.profile.clone()),
         dvh_method: Some(format!(
             "slabs of contour planes, half a spacing at ends, {}, trilinear dose, {} samples",
             match stack.rule {

@@ -53,7 +53,9 @@ pub(super) fn build(cx: &UnitContext, case: &Case<'_>) -> Result<(Row, Value), U
     let scan = ct.and(sources[2].as_ref()).map(CtFacts::of).unwrap_or_default();
     let plan = case.plan.and_then(|i| case.objects.plans.get(i)).and_then(Option::as_ref);
     let head = case.resolution.doses.first();
-    let rx = head.and_then(|d| d.prescription.clone()).or_else(|| plan.and_then(super::objects::prescription));
+    // Without a resolved dose the plan's prescription is that of the course only when there is one plan.
+    let alone = plan.filter(|_| head.is_none() && course.plans.len() == 1);
+    let rx = head.and_then(|d| d.prescription.clone()).or_else(|| alone.and_then(super::objects::prescription));
     let out = |rel: &str| case.paths.file(rel).to_string();
     let weight = measure(|p| p.weight_kg);
     let height = measure(|p| p.height_m);
@@ -93,7 +95,11 @@ pub(super) fn build(cx: &UnitContext, case: &Case<'_>) -> Result<(Row, Value), U
         review_date: plan.and_then(|p| p.review_date.clone()),
         review_time: plan.and_then(|p| p.review_time.clone()),
         reviewer_name: plan.and_then(|p| p.reviewer.clone()),
-        planned_fractions: rx.as_ref().and_then(|r| r.fractions).map(i64::from).or_else(|| plan.and_then(Plan::fractions)),
+        planned_fractions: rx
+            .as_ref()
+            .and_then(|r| r.fractions)
+            .map(i64::from)
+            .or_else(|| alone.and_then(Plan::fractions)),
         total_prescription_gy: rx.as_ref().map(|r| r.total_gy),
         prescriptions: JsonText(nested.as_ref().map_or(Value::Null, |n| n.0.clone())),
         prescriptions_by_roi: JsonText(nested.map_or(Value::Null, |n| n.1)),

@@ -59,7 +59,11 @@ pub(super) fn convert(
     unit_word(series.unit).clone_into(&mut image.unit);
     let sidecar = sidecar(image, &series, &name);
     out.files.push(file);
-    out.files.push(cx.write("nifti_metadata", paths.file(&format!("NIFTI/{name}.metadata.json")), &crate::course::to_json(&sidecar)?)?);
+    out.files.push(cx.write(
+        "nifti_metadata",
+        paths.file(&format!("NIFTI/{name}.metadata.json")),
+        &crate::course::to_json(&sidecar)?,
+    )?);
     out.findings = findings(image, &series);
     Ok(out)
 }
@@ -121,7 +125,7 @@ fn base_name(image: &ImageObject, series: &ImageSeries) -> String {
     let tail = sanitised(&format!("_{thickness}_{date}"));
     let head: String = sanitised(description).chars().take(80 - tail.chars().count().min(60)).collect();
     let name = format!("{head}{tail}");
-    if name.starts_with('.') { format!("_{}", &name[1..]) } else { name }
+    name.strip_prefix('.').map(|rest| format!("_{rest}")).unwrap_or(name)
 }
 
 fn sanitised(text: &str) -> String {
@@ -232,7 +236,10 @@ fn findings(image: &ImageObject, series: &ImageSeries) -> Vec<Finding> {
     let remarks: BTreeSet<(&str, &str)> = series.findings.iter().map(|f| (f.code.as_str(), f.text.as_str())).collect();
     for (code, text) in remarks {
         let what = if text.ends_with('.') { text.to_owned() } else { format!("{text}.") };
-        out.push(Finding::new(Level::Note, &format!("image.{code}"), what, "The image was read all the same.").about(&image.id));
+        out.push(
+            Finding::new(Level::Note, &format!("image.{code}"), what, "The image was read all the same.")
+                .about(&image.id),
+        );
     }
     out
 }

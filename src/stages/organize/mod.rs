@@ -83,7 +83,8 @@ impl Stage for Organize {
 
     fn plan(&self, _: &PlanContext<'_>, course: &Course) -> Result<Vec<Unit<OrganizeTask>>, UnitError> {
         let largest = course.images.iter().map(|i| i.files.len()).max().unwrap_or(0) as u64;
-        let task = OrganizeTask { course: course.clone(), files: self.settings.files, metadata: self.settings.metadata };
+        let task =
+            OrganizeTask { course: course.clone(), files: self.settings.files, metadata: self.settings.metadata };
         // Stored values, 32-bit values and the encoded volume of one series at a time.
         let resources = Resources { memory: 3 * SLICE * largest + (256 << 20), gpus: 0 };
         Ok(vec![Unit { part: None, inputs: inputs(course), task, resources }])
@@ -135,6 +136,15 @@ fn run(cx: &UnitContext, task: &OrganizeTask) -> Result<Output, UnitError> {
             "dose.no_prescription",
             "No prescription is known for the dose.",
             "Metrics relative to the prescription are empty.",
+        ));
+    }
+
+    if resolution.doses.is_empty() && course.plans.len() > 1 {
+        findings.push(Finding::new(
+            Level::Caution,
+            "metadata.plan_not_decided",
+            format!("Case metadata of the plan are those of the earliest of {} plans.", course.plans.len()),
+            "No prescription of the course is given; the table of plans has those of each plan.",
         ));
     }
 
@@ -231,7 +241,8 @@ fn run(cx: &UnitContext, task: &OrganizeTask) -> Result<Output, UnitError> {
             "plans".to_owned(),
             plan_rows.map(|(p, x)| plans::plan_row(c, p, x.as_ref(), &resolution).to_map()).collect(),
         );
-        out.rows.insert("doses".to_owned(), dose_rows.map(|(d, g)| plans::dose_row(c, d, g.as_ref()).to_map()).collect());
+        out.rows
+            .insert("doses".to_owned(), dose_rows.map(|(d, g)| plans::dose_row(c, d, g.as_ref()).to_map()).collect());
         out.rows.insert(
             "structure_sets".to_owned(),
             set_rows.map(|(s, x)| structures::row(c, s, x.as_ref()).to_map()).collect(),

@@ -3,12 +3,12 @@
 use super::resolve::{DoseInfo, PlanInfo, Signature};
 use crate::course::{Course, CourseFile, Prescription};
 use rtpipeline_dicom::ReadError;
+use rtpipeline_dicom::link::Class;
 use rtpipeline_dicom::rtdose::{Dose, DoseUnits, read_dose};
-use rtpipeline_geometry::DoseGrid;
 use rtpipeline_dicom::rtplan::{Plan, TreatmentRecord, read_plan, read_treatment_record};
 use rtpipeline_dicom::rtstruct::{StructureSet, read_structure_set};
-use rtpipeline_dicom::link::Class;
 use rtpipeline_engine::{PartFailure, UnitContext, UnitError};
+use rtpipeline_geometry::DoseGrid;
 use std::collections::BTreeSet;
 
 /// What a dose grid is, without its values.
@@ -98,32 +98,41 @@ impl Objects {
     /// What resolution needs of the plans, in the order of the course; plans that could not be read are left out.
     pub(super) fn plan_infos(&self, course: &Course) -> Vec<PlanInfo> {
         let any_records = !self.records.is_empty();
-        course.plans.iter().zip(&self.plans).filter_map(|(p, plan)| plan.as_ref().map(|plan| {
-            let sessions: BTreeSet<(Option<String>, Option<i64>)> = self
-                .records
-                .iter()
-                .filter(|(_, r)| r.referenced_plans.contains(&p.file.sop_instance_uid))
-                .map(|(_, r)| (r.date.clone(), r.fraction_number))
-                .collect();
-            let text = [&plan.label, &plan.name, &plan.description].into_iter().flatten().cloned().collect::<Vec<_>>();
-            PlanInfo {
-                uid: p.file.sop_instance_uid.clone(),
-                label: p.label.clone(),
-                text: text.join(" "),
-                date: p.date.clone(),
-                approval: p.approval.trim().to_owned(),
-                groups: groups(plan),
-                rx: prescription(plan),
-                brachy: plan.is_brachy,
-                ion: plan.is_ion,
-                delivered: any_records.then_some(sessions.len()),
-            }
-        })).collect()
+        course
+            .plans
+            .iter()
+            .zip(&self.plans)
+            .filter_map(|(p, plan)| {
+                plan.as_ref().map(|plan| {
+                    let sessions: BTreeSet<(Option<String>, Option<i64>)> = self
+                        .records
+                        .iter()
+                        .filter(|(_, r)| r.referenced_plans.contains(&p.file.sop_instance_uid))
+                        .map(|(_, r)| (r.date.clone(), r.fraction_number))
+                        .collect();
+                    let text =
+                        [&plan.label, &plan.name, &plan.description].into_iter().flatten().cloned().collect::<Vec<_>>();
+                    PlanInfo {
+                        uid: p.file.sop_instance_uid.clone(),
+                        label: p.label.clone(),
+                        text: text.join(" "),
+                        date: p.date.clone(),
+                        approval: p.approval.trim().to_owned(),
+                        groups: groups(plan),
+                        rx: prescription(plan),
+                        brachy: plan.is_brachy,
+                        ion: plan.is_ion,
+                        delivered: any_records.then_some(sessions.len()),
+                    }
+                })
+            })
+            .collect()
     }
 }
 
 fn groups(plan: &Plan) -> Vec<(Option<i64>, Option<u32>, Vec<i64>)> {
-    let treats = |n: i64| plan.beams.iter().find(|b| b.number == Some(n)).is_none_or(rtpipeline_dicom::rtplan::Beam::treats);
+    let treats =
+        |n: i64| plan.beams.iter().find(|b| b.number == Some(n)).is_none_or(rtpipeline_dicom::rtplan::Beam::treats);
     plan.fraction_groups
         .iter()
         .map(|g| {
@@ -173,10 +182,11 @@ fn norm(v: [f64; 3]) -> f64 {
 fn grid_facts(dose: &Dose, g: &DoseGrid) -> GridFacts {
     let (planes, rows, columns) = g.values.dim();
     let n = g.values.len() as f64;
-    let (low, high, sum) =
-        g.values.iter().map(|&v| f64::from(v)).fold((f64::INFINITY, f64::NEG_INFINITY, 0.0), |(l, h, s), v| {
-            (l.min(v), h.max(v), s + v)
-        });
+    let (low, high, sum) = g
+        .values
+        .iter()
+        .map(|&v| f64::from(v))
+        .fold((f64::INFINITY, f64::NEG_INFINITY, 0.0), |(l, h, s), v| (l.min(v), h.max(v), s + v));
     let step = match (g.offsets.first(), g.offsets.last()) {
         (Some(a), Some(b)) if g.offsets.len() > 1 => (b - a) / (g.offsets.len() - 1) as f64,
         _ => 0.0,

@@ -102,7 +102,8 @@ pub(super) fn technique(plan: &Plan) -> &'static str {
 
 /// Metersets of the treating beams for one fraction, from the fraction groups.
 pub(super) fn metersets(plan: &Plan) -> Vec<(Option<i64>, f64)> {
-    let treats = |n: Option<i64>| plan.beams.iter().find(|b| b.number.is_some() && b.number == n).is_none_or(Beam::treats);
+    let treats =
+        |n: Option<i64>| plan.beams.iter().find(|b| b.number.is_some() && b.number == n).is_none_or(Beam::treats);
     let beams = plan.fraction_groups.iter().flat_map(|g| &g.beams);
     beams.filter(|b| treats(b.number)).filter_map(|b| Some((b.number, b.meterset?))).collect()
 }

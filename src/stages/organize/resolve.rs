@@ -66,7 +66,8 @@ impl Signature {
     /// Same grid to 0.01 mm and same values to 0.02 % of the maximum (coarser than any 16-bit scaling).
     fn same(&self, other: &Self) -> bool {
         let top = self.samples.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
-        let close = |a: &[f64], b: &[f64], by: f64| a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= by);
+        let close =
+            |a: &[f64], b: &[f64], by: f64| a.len() == b.len() && a.iter().zip(b).all(|(x, y)| (x - y).abs() <= by);
         !self.samples.is_empty()
             && close(&self.geometry, &other.geometry, 0.01)
             && close(&self.samples, &other.samples, 2e-4 * top)
@@ -164,7 +165,10 @@ impl Resolver<'_> {
                 let mut reason = head.reason.clone();
                 let others = self.plans.len() - 1;
                 if others > 0 {
-                    reason.push_str(&format!(" {others} other plan{} of the course without dose.", if others == 1 { " is" } else { "s are" }));
+                    reason.push_str(&format!(
+                        " {others} other plan{} of the course without dose.",
+                        if others == 1 { " is" } else { "s are" }
+                    ));
                     self.findings.push(Finding::new(
                         Level::Caution,
                         "dose.plan_without_dose",
@@ -204,7 +208,9 @@ impl Resolver<'_> {
 
     fn copies(&self, i: usize, j: usize) -> bool {
         let (a, b) = (&self.doses[i], &self.doses[j]);
-        let kind = |d: &DoseInfo| (d.summation.clone(), d.units.clone(), d.dose_type.clone(), d.beams.clone(), d.groups.clone());
+        let kind = |d: &DoseInfo| {
+            (d.summation.clone(), d.units.clone(), d.dose_type.clone(), d.beams.clone(), d.groups.clone())
+        };
         a.frame == b.frame && kind(a) == kind(b) && a.plans == b.plans && a.signature.same(&b.signature)
     }
 
@@ -291,7 +297,10 @@ impl Resolver<'_> {
             ));
         }
         if !self.alike(found) {
-            return Err(format!("The beam doses of plan \"{}\" differ in units, type or frame of reference.", plan.label));
+            return Err(format!(
+                "The beam doses of plan \"{}\" differ in units, type or frame of reference.",
+                plan.label
+            ));
         }
         Ok(PlanDose {
             plan: p,
@@ -339,7 +348,11 @@ impl Resolver<'_> {
                     }
                 }
             };
-            how.insert(if weight == 1.0 { "taken as the whole fraction group".to_owned() } else { format!("times {weight} fractions") });
+            how.insert(if weight == 1.0 {
+                "taken as the whole fraction group".to_owned()
+            } else {
+                format!("times {weight} fractions")
+            });
             parts.push((*one, weight));
         }
         if parts.len() != found.len() || parts.is_empty() {
@@ -391,16 +404,22 @@ impl Resolver<'_> {
         let multi: Vec<usize> = live
             .iter()
             .copied()
-            .filter(|&i| matches!(self.doses[i].summation.as_str(), "MULTI_PLAN" | "PLAN_SUM") || several(&self.doses[i]))
+            .filter(|&i| {
+                matches!(self.doses[i].summation.as_str(), "MULTI_PLAN" | "PLAN_SUM") || several(&self.doses[i])
+            })
             .collect();
         let most = multi.iter().map(|&i| self.doses[i].plans.len()).max()?;
         let top: Vec<usize> = multi.into_iter().filter(|&i| self.doses[i].plans.len() == most).collect();
         let [one] = top.as_slice() else {
-            return Some(unresolved(format!("There are {} different doses over several plans, and nothing says which one is meant.", top.len())));
+            return Some(unresolved(format!(
+                "There are {} different doses over several plans, and nothing says which one is meant.",
+                top.len()
+            )));
         };
         let d = &self.doses[*one];
         let plans: Vec<usize> = (0..self.plans.len()).filter(|&p| d.plans.contains(&self.plans[p].uid)).collect();
-        let left: Vec<&PlanInfo> = of_plans.iter().map(|x| &self.plans[x.plan]).filter(|p| !d.plans.contains(&p.uid)).collect();
+        let left: Vec<&PlanInfo> =
+            of_plans.iter().map(|x| &self.plans[x.plan]).filter(|p| !d.plans.contains(&p.uid)).collect();
         let reason = format!("The planning system's own dose over {} plans.", d.plans.len().max(1));
         if !left.is_empty() && !d.plans.is_empty() {
             let labels: Vec<&str> = left.iter().map(|p| p.label.as_str()).collect();
@@ -456,7 +475,9 @@ impl Resolver<'_> {
             }
             (_, 1) => {
                 let t = &self.doses[live[0]].summation;
-                unresolved(format!("The only dose is of type {t} and its plan is not here, so what part it is of the whole is not known."))
+                unresolved(format!(
+                    "The only dose is of type {t} and its plan is not here, so what part it is of the whole is not known."
+                ))
             }
             (_, n) => unresolved(format!("There are {n} doses and no plan that says how they belong together.")),
         }

@@ -17,10 +17,7 @@ fn plan(uid: &str, label: &str, rx: f64, fractions: u32) -> PlanInfo {
 
 fn dose(uid: &str, summation: &str, plans: &[&str], max: f64) -> DoseInfo {
     DoseInfo {
-        file: CourseFile {
-            path: RootedPath::new("in", uid).expect("a plain name"),
-            sop_instance_uid: uid.into(),
-        },
+        file: CourseFile { path: RootedPath::new("in", uid).expect("a plain name"), sop_instance_uid: uid.into() },
         summation: summation.into(),
         units: "GY".into(),
         dose_type: "PHYSICAL".into(),
@@ -45,7 +42,10 @@ fn parts(r: &Resolution) -> Vec<(&str, f64)> {
 
 #[test]
 fn a_plan_dose_is_taken_and_beats_beam_doses() {
-    let r = resolve(&[plan("p", "A", 60.0, 30)], &[beam("b1", "p", 1, 30.0), dose("d", "PLAN", &["p"], 62.0), beam("b22", "p", 2, 31.0)]);
+    let r = resolve(
+        &[plan("p", "A", 60.0, 30)],
+        &[beam("b1", "p", 1, 30.0), dose("d", "PLAN", &["p"], 62.0), beam("b22", "p", 2, 31.0)],
+    );
     assert_eq!((r.word.as_str(), parts(&r)), ("plan_dose", vec![("d", 1.0)]));
     assert_eq!(r.fate.iter().map(|f| f.0).collect::<Vec<_>>(), [false, true, false]);
     assert!(r.fate.iter().all(|f| !f.1.is_empty()), "{:?}", r.fate);
@@ -82,7 +82,7 @@ fn a_fraction_dose_is_multiplied_only_when_the_prescription_tells() {
         }
     }
     let no_rx = PlanInfo { rx: None, ..p[0].clone() };
-    assert_eq!(resolve(&[no_rx.clone()], &[dose("d", "FRACTION", &["p"], 2.0)]).word, "unresolved");
+    assert_eq!(resolve(std::slice::from_ref(&no_rx), &[dose("d", "FRACTION", &["p"], 2.0)]).word, "unresolved");
     assert_eq!(parts(&resolve(&[no_rx], &[dose("d", "FRACTION_SESSION", &["p"], 2.0)])), [("d", 30.0)]);
 }
 
@@ -149,7 +149,11 @@ fn approval_and_delivery_come_before_words() {
 #[test]
 fn the_systems_own_sum_comes_first() {
     let plans = [plan("p", "A", 50.0, 25), plan("q", "B", 10.0, 5)];
-    let doses = [dose("d", "PLAN", &["p"], 50.0), dose("e2", "PLAN", &["q"], 10.0), dose("sum", "MULTI_PLAN", &["p", "q"], 60.0)];
+    let doses = [
+        dose("d", "PLAN", &["p"], 50.0),
+        dose("e2", "PLAN", &["q"], 10.0),
+        dose("sum", "MULTI_PLAN", &["p", "q"], 60.0),
+    ];
     let r = resolve(&plans, &doses);
     assert_eq!((r.word.as_str(), parts(&r), r.doses.len()), ("multi_plan_dose", vec![("sum", 1.0)], 3));
     assert_eq!(r.doses[0].prescription.as_ref().map(|p| p.total_gy), Some(60.0));

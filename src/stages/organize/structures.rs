@@ -1,8 +1,8 @@
 //! The manual structures of a course and the rows of its structure sets.
 
 use super::objects::Objects;
-use crate::course::{Catalogue, Course, Finding, LinkKind, Shape, Structure, StructureSetObject, source};
 use crate::course::Level;
+use crate::course::{Catalogue, Course, Finding, LinkKind, Shape, Structure, StructureSetObject, source};
 use crate::records::{StructureSetRow, Texts};
 use rtpipeline_dicom::rtstruct::{Roi, StructureSet};
 use std::collections::BTreeSet;
@@ -15,7 +15,8 @@ pub(super) fn catalogue(course: &Course, objects: &Objects) -> (Catalogue, Vec<F
     let mut taken = BTreeSet::new();
     // Sets of plans first, then those of the planning image: their numbers stay as they are.
     let mut sets: Vec<(&StructureSetObject, &StructureSet)> = used(course, objects).collect();
-    let planning = |s: &StructureSetObject| course.images.iter().any(|i| i.planning && Some(&i.id) == s.image_id.as_ref());
+    let planning =
+        |s: &StructureSetObject| course.images.iter().any(|i| i.planning && Some(&i.id) == s.image_id.as_ref());
     sets.sort_by_key(|(s, _)| (!s.referenced_by_plan, !planning(s)));
     for (object, set) in sets {
         for roi in &set.rois {
@@ -56,7 +57,12 @@ pub(super) fn used<'a>(
     course: &'a Course,
     objects: &'a Objects,
 ) -> impl Iterator<Item = (&'a StructureSetObject, &'a StructureSet)> {
-    course.structure_sets.iter().zip(&objects.sets).filter(|(s, _)| s.used).filter_map(|(s, set)| Some((s, set.as_ref()?)))
+    course
+        .structure_sets
+        .iter()
+        .zip(&objects.sets)
+        .filter(|(s, _)| s.used)
+        .filter_map(|(s, set)| Some((s, set.as_ref()?)))
 }
 
 fn without_area(roi: &Roi) -> Finding {
@@ -66,7 +72,8 @@ fn without_area(roi: &Roi) -> Finding {
     } else {
         format!("The structure bounds no area; it is of {}.", kinds.into_iter().collect::<Vec<_>>().join(" and "))
     };
-    Finding::new(Level::Note, "structures.no_area", what, "It has neither volume nor dose-volume values.").about(&roi.name)
+    Finding::new(Level::Note, "structures.no_area", what, "It has neither volume nor dose-volume values.")
+        .about(&roi.name)
 }
 
 /// Row of the table `structure_sets`.

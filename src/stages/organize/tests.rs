@@ -7,10 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn shared(rel: &str) -> Option<PathBuf> {
-    let root = std::env::var_os("RTPIPELINE_SHARED").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
-        PathBuf::from,
-    );
+    let root = std::env::var_os("RTPIPELINE_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
     let path = root.join(rel);
     if !path.exists() {
         eprintln!("skipped: {} is not there", path.display());
@@ -23,9 +21,7 @@ fn shared(rel: &str) -> Option<PathBuf> {
 fn generate(arguments: &[&str]) -> Option<tempfile::TempDir> {
     let script = shared("tools/gen_rt.py")?;
     let dir = tempfile::tempdir().expect("a temporary folder");
-    let venv = Path::new("/tmp/venv/bin/python");
-    let python = std::env::var_os("RTPIPELINE_PYTHON")
-        .unwrap_or_else(|| if venv.exists() { venv.into() } else { "python3".into() });
+    let python = std::env::var_os("RTPIPELINE_PYTHON").unwrap_or_else(|| "python3".into());
     let run = Command::new(python).arg(script).args(arguments).arg(dir.path()).output();
     match run {
         Ok(o) if o.status.success() => Some(dir),
@@ -119,10 +115,14 @@ fn breast_boost_is_complete_on_the_first_run() {
         assert!(roles(out).contains(&role), "{role}");
     }
     let row = &out.rows["case_metadata"][0];
-    for (key, value) in [("planned_fractions", 7.0), ("total_prescription_gy", 14.0), ("beams_count", 4.0), ("roi_count", 10.0)] {
+    for (key, value) in
+        [("planned_fractions", 7.0), ("total_prescription_gy", 14.0), ("beams_count", 4.0), ("roi_count", 10.0)]
+    {
         assert_eq!(row[key].as_f64(), Some(value), "{key}");
     }
-    for key in ["rp_path", "rd_path", "rs_path", "treatment_machine", "beam_energies", "patient_sex", "dose_grid", "ct_kvp"] {
+    for key in
+        ["rp_path", "rd_path", "rs_path", "treatment_machine", "beam_energies", "patient_sex", "dose_grid", "ct_kvp"]
+    {
         assert!(!row[key].is_null(), "{key}");
     }
     let filled = row.values().filter(|v| !v.is_null()).count();
@@ -144,11 +144,17 @@ fn every_set_of_the_shared_folder_is_organised() {
             .course
             .images
             .iter()
-            .map(|i| i.grid.as_ref().map_or_else(|| format!("{} -", i.id), |g| format!("{} {:?} {}", i.id, g.dims, i.unit)))
+            .map(|i| {
+                i.grid.as_ref().map_or_else(|| format!("{} -", i.id), |g| format!("{} {:?} {}", i.id, g.dims, i.unit))
+            })
             .collect();
         text.push_str(&format!(
             "{}/{} {} [{}] {} structures; {volumes:?}\n",
-            m.course.patient_dir, m.course.course_id, m.dose_resolution, m.dose_resolution_reason, c.structures.len()
+            m.course.patient_dir,
+            m.course.course_id,
+            m.dose_resolution,
+            m.dose_resolution_reason,
+            c.structures.len()
         ));
         for f in &out.failures {
             text.push_str(&format!("   FAILED {}: {}\n", f.part, f.error.message));
@@ -179,7 +185,11 @@ fn every_set_of_the_shared_folder_is_organised() {
 
 #[test]
 fn a_generated_course_is_linked_and_its_tree_is_by_content() {
-    let Some(dir) = generate(&["course", "--slices", "12", "--size", "32", "--plans", "2", "--no-truth", "--points", "3000"]) else { return };
+    let Some(dir) =
+        generate(&["course", "--slices", "12", "--size", "32", "--plans", "2", "--no-truth", "--points", "3000"])
+    else {
+        return;
+    };
     let o = organise(dir.path());
     let (m, c, out) = &o.units[0];
     assert_eq!(o.units.len(), 1);
@@ -231,7 +241,9 @@ fn dose_variants_of_the_generator() {
 
 #[test]
 fn damage_costs_only_what_is_damaged() {
-    let Some(clean) = generate(&["course", "--slices", "10", "--size", "24", "--no-truth", "--points", "2000"]) else { return };
+    let Some(clean) = generate(&["course", "--slices", "10", "--size", "24", "--no-truth", "--points", "2000"]) else {
+        return;
+    };
     let source = clean.path().to_string_lossy().into_owned();
     let faults = "truncate,cut_header,duplicate,rename,foreign,padding,empty,no_preamble";
     let Some(dir) = generate(&["mutate", "--faults", faults, "--rate", "0.1", &source]) else { return };
@@ -242,4 +254,61 @@ fn damage_costs_only_what_is_damaged() {
     for f in &o.inventory.files {
         assert!(!f.reason.is_empty());
     }
+}
+
+/// What users see of a course, without paths of the input.
+fn essence(o: &Organised) -> Vec<String> {
+    let mut all = Vec::new();
+    for (n, (m, c, out)) in o.units.iter().enumerate() {
+        let mut rows = out.rows.clone();
+        for row in rows.values_mut().flatten() {
+            row.retain(|k, _| !k.ends_with("path") && !k.ends_with("paths_all") && k != "dicom_related_files");
+        }
+        let volumes: Vec<(String, blake3::Hash)> = out
+            .files
+            .iter()
+            .filter(|f| f.role.starts_with("nifti"))
+            .map(|f| {
+                (
+                    f.to.to_string(),
+                    blake3::hash(&std::fs::read(o.work.join(n.to_string()).join(&f.work)).expect("written")),
+                )
+            })
+            .collect();
+        let names: Vec<(i32, &str)> = c.structures.iter().map(|s| (s.number, s.name.as_str())).collect();
+        let doses: Vec<(&str, usize)> = m.resolved_doses.iter().map(|d| (d.id.as_str(), d.components.len())).collect();
+        let codes: BTreeSet<&str> = m.findings.iter().map(|f| f.code.as_str()).collect();
+        let rows = serde_json::to_string(&rows).expect("JSON");
+        all.push(format!(
+            "{}/{} {rows} {volumes:?} {names:?} {doses:?} {codes:?}",
+            m.course.patient_dir, m.course.course_id
+        ));
+    }
+    all
+}
+
+#[test]
+fn names_folders_and_copies_of_files_change_nothing() {
+    let arguments = ["course", "--slices", "8", "--size", "24", "--no-truth", "--points", "2000", "--plans", "2"];
+    let Some(tidy) = generate(&arguments) else { return };
+    let scrambled = tempfile::tempdir().expect("a temporary folder");
+    let mut files: Vec<PathBuf> = Vec::new();
+    let mut todo = vec![tidy.path().to_path_buf()];
+    while let Some(dir) = todo.pop() {
+        for e in std::fs::read_dir(dir).expect("readable").flatten() {
+            if e.path().is_dir() { todo.push(e.path()) } else { files.push(e.path()) }
+        }
+    }
+    files.sort();
+    for (n, f) in files.iter().enumerate() {
+        // Names by a digest: no order, no extension; every third file twice.
+        let name = blake3::hash(format!("salt {n}").as_bytes()).to_hex().to_string();
+        std::fs::copy(f, scrambled.path().join(&name[..20])).expect("copied");
+        if n % 3 == 0 {
+            std::fs::copy(f, scrambled.path().join(&name[20..40])).expect("copied");
+        }
+    }
+    let (a, b) = (organise(tidy.path()), organise(scrambled.path()));
+    assert_eq!(essence(&a), essence(&b));
+    assert!(b.inventory.files.iter().any(|f| f.account == "duplicate"));
 }

@@ -24,7 +24,8 @@ pub(super) fn build(
     let mut taken: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut plan: Vec<(PathBuf, String)> = Vec::new();
     for (image, files) in course.images.iter().zip(order) {
-        let folder = image.id.strip_suffix('1').filter(|f| !f.ends_with(|c: char| c.is_ascii_digit())).unwrap_or(&image.id);
+        let folder =
+            image.id.strip_suffix('1').filter(|f| !f.ends_with(|c: char| c.is_ascii_digit())).unwrap_or(&image.id);
         for (n, path) in files.iter().enumerate() {
             plan.push((path.clone(), format!("{folder}/{}_{:05}.dcm", image.modality, n + 1)));
         }

@@ -4,14 +4,32 @@
 //! approval and treatment records.
 
 /// Words of plans that replace another.
-const REPLAN: &[&str] =
-    &[
-        "replan", "re plan", "replanning", "adapt", "adapted", "adaptive", "adaptation", "revision", "rev", "v2", "v3", "v4",
-        "v5", "copy", "resim", "new ct", "fx change", "modified", "adjusted", "corrected",
-    ];
+const REPLAN: &[&str] = &[
+    "replan",
+    "re plan",
+    "replanning",
+    "adapt",
+    "adapted",
+    "adaptive",
+    "adaptation",
+    "revision",
+    "rev",
+    "v2",
+    "v3",
+    "v4",
+    "v5",
+    "copy",
+    "resim",
+    "new ct",
+    "fx change",
+    "modified",
+    "adjusted",
+    "corrected",
+];
 
 /// Words of plans that are given on top of another. "SIB" is none: a simultaneous boost is within its plan.
-const BOOST: &[&str] = &["boost", "bst", "conedown", "cone down", "phase 2", "phase2", "ph2", "phase ii", "cd", "reduced", "sequential"];
+const BOOST: &[&str] =
+    &["boost", "bst", "conedown", "cone down", "phase 2", "phase2", "ph2", "phase ii", "cd", "reduced", "sequential"];
 
 /// Lower-case words of a text, separated by single spaces, with one at both ends.
 fn words(text: &str) -> String {

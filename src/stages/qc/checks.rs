@@ -83,7 +83,7 @@ pub(super) fn all(m: &CourseManifest, c: &Catalogue, d: &DvhArtefact, s: &QcSett
         consistency(m),
         dose_coverage(d, s),
         structure_cropping(c),
-        segmentation_validation(c, d),
+        segmentation_validation(c, d, s),
     ]
 }
 
@@ -238,6 +238,26 @@ fn rd_validation(m: &CourseManifest, s: &QcSettings, d: &DvhArtefact) -> Check {
             format!("Doses above {} Gy are not plausible: check units and scaling.", s.max_plausible_dose_gy),
         );
     }
+    let first = m.resolved_doses.first();
+    if let Some(rx) = first.and_then(|d| d.prescription.as_ref()).map(|p| p.total_gy) {
+        // The target that was prescribed to is the one with the highest median dose.
+        let median = d
+            .rows
+            .iter()
+            .filter(|r| r.get("dose_id").and_then(Value::as_str) == first.map(|d| d.id.as_str()))
+            .filter(|r| r.get("ROI_Name").and_then(Value::as_str).is_some_and(is_target))
+            .filter_map(|r| r.get("D50Gy").and_then(Value::as_f64))
+            .fold(f64::NAN, f64::max);
+        let off = 100.0 * (median - rx) / rx;
+        if off.abs() > s.prescription_tolerance_pct {
+            k.issue(
+                Status::Warning,
+                "dose.target_off_prescription",
+                format!("The median dose of the target ({median:.2} Gy) is {off:+.1} % off the prescription ({rx:.2} Gy)."),
+                "The prescription may mean another point or level, or plan and dose do not belong together.",
+            );
+        }
+    }
     let rx = m.resolved_doses.first().and_then(|d| d.prescription.as_ref()).map(|p| p.total_gy);
     if let Some(rx) = rx.filter(|_| highest.is_finite()) {
         k.fact("highest_dose_gy", json!(highest));
@@ -386,7 +406,7 @@ fn structure_cropping(c: &Catalogue) -> Check {
     k
 }
 
-fn segmentation_validation(c: &Catalogue, d: &DvhArtefact) -> Check {
+fn segmentation_validation(c: &Catalogue, d: &DvhArtefact, s: &QcSettings) -> Check {
     let mut k = Check::new("segmentation_validation");
     let volumes: Map<String, Value> = d
         .rows
@@ -397,6 +417,21 @@ fn segmentation_validation(c: &Catalogue, d: &DvhArtefact) -> Check {
             Some((format!("{source}: {name}"), r.get("Volume (cm³)")?.clone()))
         })
         .collect();
+    let tiny: BTreeSet<&str> = d
+        .rows
+        .iter()
+        .filter(|r| r.get("Volume (cm³)").and_then(Value::as_f64).is_some_and(|v| v < s.min_structure_cc))
+        .filter_map(|r| r.get("ROI_Name")?.as_str())
+        .collect();
+    if !tiny.is_empty() {
+        k.issue(
+            Status::Warning,
+            "structures.tiny",
+            format!("{} structures are smaller than {} cm³.", tiny.len(), s.min_structure_cc),
+            "Their volumes and dose metrics rest on a few contour points and dose voxels.",
+        );
+    }
+    k.fact("tiny_structures", json!(tiny));
     k.fact("volumes", Value::Object(volumes));
     for (name, reason) in &c.not_made {
         k.issue(Status::Warning, "structures.not_made", format!("{name} was not made: {reason}"), "It has no row.");

@@ -36,6 +36,7 @@ pub struct QcTask {
     patient_dir: String,
     manifest: RootedPath,
     catalogue: Option<RootedPath>,
+    cropped: Option<RootedPath>,
     dvh: Option<RootedPath>,
     settings: QcSettings,
 }
@@ -77,6 +78,7 @@ impl Stage for Qc {
         let manifest = present("course", paths.manifest())
             .ok_or_else(|| UnitError::data("the course was not organised: metadata/course.json is missing"))?;
         let catalogue = present("structures", paths.catalogue());
+        let cropped = present("cropped structures", paths.catalogue_of("cropped"));
         let dvh = present("dvh", paths.file("metadata/dvh.json"));
         let task = QcTask {
             patient_id: course.patient_id.clone(),
@@ -84,6 +86,7 @@ impl Stage for Qc {
             patient_dir: course.patient_dir.clone(),
             manifest,
             catalogue,
+            cropped,
             dvh,
             settings: self.settings.clone(),
         };
@@ -100,9 +103,14 @@ impl Stage for Qc {
             Some(p) => crate::course::read_json(cx, p)?,
             None => DvhArtefact::default(),
         };
+        let cropped: Catalogue = match &task.cropped {
+            Some(p) => crate::course::read_json(cx, p)?,
+            None => Catalogue::default(),
+        };
         let checks = checks::all(&manifest, &catalogue, &dvh, &task.settings);
         let overall = checks.iter().map(|c| c.status).max().unwrap_or(Status::Error);
-        let mut findings: Vec<Finding> = manifest.findings.iter().chain(&dvh.findings).cloned().collect();
+        let mut findings: Vec<Finding> = 
+            [&manifest.findings, &catalogue.findings, &cropped.findings, &dvh.findings].into_iter().flatten().cloned().collect();
         findings.extend(checks.iter().flat_map(Check::findings));
         findings.sort();
         findings.dedup();

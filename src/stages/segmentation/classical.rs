@@ -2,8 +2,8 @@
 
 use super::SegmentationTask;
 use super::output::{Collector, Made};
-use crate::course::{Finding, Level, source};
 use crate::course::label_maps::{LabelName, rois_of_labels};
+use crate::course::{Finding, Level, source};
 use rtpipeline_engine::{UnitContext, UnitError};
 use rtpipeline_geometry::classical::{Gate, segment_body, segment_lungs};
 use rtpipeline_geometry::{Mask, Volume};
@@ -49,7 +49,10 @@ pub(super) fn run(cx: &UnitContext, task: &SegmentationTask, out: &mut Collector
     let body_map = body_mask.map(|&v| u32::from(v));
     let body_name = [label(1, BODY, [238, 190, 158], "EXTERNAL")];
     let source = source::CLASSICAL.to_owned();
-    let counts = out.label_map(cx, &Made { model: "body", source: source.clone(), labels: &body_map, names: &body_name, offset: 0 })?;
+    let counts = out.label_map(
+        cx,
+        &Made { model: "body", source: source.clone(), labels: &body_map, names: &body_name, offset: 0 },
+    )?;
 
     let lungs = segment_lungs(&hu, &body_mask).map_err(|e| refused(&e))?;
     gates(out, task, &lungs.gates, "lungs");

@@ -70,7 +70,7 @@ impl Segmentation {
         let program = self.totalsegmentator().unwrap_or(false);
         let mr = modality == "MR";
         match (program, modality) {
-            (true, "CT") | (true, "MR") if !mr || self.settings.mr => {
+            (true, "CT" | "MR") if !mr || self.settings.mr => {
                 let first = if mr { "total_mr" } else { "total" };
                 let extra = self.settings.extra_models.iter().filter(|t| is_mr_task(t) == mr);
                 let mut tasks = vec![first.to_owned()];
@@ -92,7 +92,8 @@ impl Segmentation {
 /// True when the program (a path, or a name on the search path) is a file that may be executed.
 fn is_installed(program: &str, path: &str) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    let executable = |p: &std::path::Path| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
+    let executable =
+        |p: &std::path::Path| p.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
     if program.is_empty() {
         false
     } else if program.contains('/') {

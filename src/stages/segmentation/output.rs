@@ -1,10 +1,10 @@
 //! What a unit of segmentation leaves behind: label maps, manifest, catalogue, structure sets.
 
 use super::SegmentationTask;
-use crate::course::{Catalogue, CoursePaths, Finding, Level, Structure, to_json};
 use crate::course::label_maps::{
     LabelCensus, LabelName, RtRoi, RtStructRequest, census, rtstruct_output, stem, structures_of, write_label_map,
 };
+use crate::course::{Catalogue, CoursePaths, Finding, Level, Structure, to_json};
 use rtpipeline_engine::{Output, PartFailure, UnitContext, UnitError};
 use rtpipeline_geometry::Volume;
 use serde_json::json;

@@ -2,10 +2,10 @@
 
 use super::command::{TotalSegTaskOptions, arguments, environment, home_config, user_home, weights_folder};
 use super::output::{Collector, Made};
-use crate::course::label_maps::registry::{has_fast, names_in_extension, tasks};
 use super::{HOST_DEVICE, HOST_PROGRAM, HOST_RESAMPLE_THREADS, HOST_SAVE_THREADS, HOST_TEMP, SegmentationTask};
-use crate::course::{Finding, Level, source};
+use crate::course::label_maps::registry::{has_fast, names_in_extension, tasks};
 use crate::course::label_maps::{LabelCensus, LabelName, read_program_labels, rois_of_labels};
+use crate::course::{Finding, Level, source};
 use rtpipeline_engine::program::{ProgramReport, ProgramSpec, run_program};
 use rtpipeline_engine::{FailureKind, UnitContext, UnitError};
 use rtpipeline_geometry::{Grid, Volume};
@@ -88,7 +88,8 @@ fn one_task(
     let (labels, file) = read_program_labels(&path, grid, PROGRAM)?;
     let names = label_names(name, &labels, &file.extensions)?;
     let source = source::totalsegmentator(name);
-    let counts = out.label_map(cx, &Made { model: name, source: source.clone(), labels: &labels, names: &names, offset: 0 })?;
+    let counts =
+        out.label_map(cx, &Made { model: name, source: source.clone(), labels: &labels, names: &names, offset: 0 })?;
     if counts.is_empty() {
         let text = format!("TotalSegmentator found nothing with the task {name}");
         if name.starts_with("total") {
@@ -156,8 +157,8 @@ fn call(
     std::fs::create_dir_all(&home)?;
     std::fs::create_dir_all(&tmp)?;
     let env = |key: &str| cx.env.get(key).cloned().or_else(|| std::env::var(key).ok()).filter(|v| !v.is_empty());
-    let config = serde_json::to_vec(&home_config(licence(&env).as_deref()))
-        .map_err(|e| UnitError::bug(e.to_string()))?;
+    let config =
+        serde_json::to_vec(&home_config(licence(&env).as_deref())).map_err(|e| UnitError::bug(e.to_string()))?;
     std::fs::write(home.join("config.json"), config)?;
     let weights = weights_folder(&env);
     let threads = [HOST_RESAMPLE_THREADS, HOST_SAVE_THREADS]
@@ -249,12 +250,7 @@ fn label_names(
 }
 
 /// Left and right organs lie on the wrong sides of each other: the image is mirrored, or its orientation is wrong.
-fn side_finding(
-    task: &str,
-    names: &[LabelName],
-    counts: &BTreeMap<u32, LabelCensus>,
-    image: &str,
-) -> Option<Finding> {
+fn side_finding(task: &str, names: &[LabelName], counts: &BTreeMap<u32, LabelCensus>, image: &str) -> Option<Finding> {
     let at = |name: &str| names.iter().find(|n| n.name == name).and_then(|n| counts.get(&n.value));
     let (mut pairs, mut swapped) = (0, 0);
     for left in names.iter().filter(|n| n.name.contains("left")) {
@@ -271,7 +267,9 @@ fn side_finding(
         Finding::new(
             Level::Error,
             "segmentation.sides_swapped",
-            format!("{swapped} of {pairs} pairs of organs of task {task} lie on the wrong side of each other on {image}."),
+            format!(
+                "{swapped} of {pairs} pairs of organs of task {task} lie on the wrong side of each other on {image}."
+            ),
             "The image may be mirrored: left and right must not be trusted until somebody has looked.",
         )
         .about(image)

@@ -162,9 +162,7 @@ pub(super) fn environment(
         out.insert(name.clone(), value);
     }
     // Version 1 knows the folders by other names.
-    for (old, new) in
-        [("RESULTS_FOLDER", "nnUNet_results"), ("nnUNet_raw_data_base", "nnUNet_raw")]
-    {
+    for (old, new) in [("RESULTS_FOLDER", "nnUNet_results"), ("nnUNet_raw_data_base", "nnUNet_raw")] {
         if !out.contains_key(old) {
             let value = out[new].clone();
             out.insert(old.to_owned(), value);

@@ -328,7 +328,10 @@ impl CustomModel {
                 return fail(format!("label_order of network `{}` is empty or holds a name twice", net.key()));
             }
             if net.prompt.is_some() {
-                return fail(format!("network `{}`: prompt belongs to medsam_boxprompt, which is not supported", net.key()));
+                return fail(format!(
+                    "network `{}`: prompt belongs to medsam_boxprompt, which is not supported",
+                    net.key()
+                ));
             }
             let anchored = net.postprocessing.as_ref().is_some_and(|p| {
                 p.anchor_source.is_some() || p.anchor_manifest_path.is_some() || p.anchor_glob.is_some()

@@ -15,7 +15,12 @@ const RULES: [Rule; 4] = [
     Rule {
         region: BodyRegion::HeadNeck,
         vertebrae: &[
-            "vertebrae_C1", "vertebrae_C2", "vertebrae_C3", "vertebrae_C4", "vertebrae_C5", "vertebrae_C6",
+            "vertebrae_C1",
+            "vertebrae_C2",
+            "vertebrae_C3",
+            "vertebrae_C4",
+            "vertebrae_C5",
+            "vertebrae_C6",
             "vertebrae_C7",
         ],
         need: 1,
@@ -24,15 +29,30 @@ const RULES: [Rule; 4] = [
     Rule {
         region: BodyRegion::Thorax,
         vertebrae: &[
-            "vertebrae_T1", "vertebrae_T2", "vertebrae_T3", "vertebrae_T4", "vertebrae_T5", "vertebrae_T6",
-            "vertebrae_T7", "vertebrae_T8", "vertebrae_T9", "vertebrae_T10", "vertebrae_T11", "vertebrae_T12",
+            "vertebrae_T1",
+            "vertebrae_T2",
+            "vertebrae_T3",
+            "vertebrae_T4",
+            "vertebrae_T5",
+            "vertebrae_T6",
+            "vertebrae_T7",
+            "vertebrae_T8",
+            "vertebrae_T9",
+            "vertebrae_T10",
+            "vertebrae_T11",
+            "vertebrae_T12",
         ],
         need: 3,
         organs: &[
             (
                 &[
-                    "lung_upper_lobe_left", "lung_lower_lobe_left", "lung_upper_lobe_right",
-                    "lung_middle_lobe_right", "lung_lower_lobe_right", "lung_left", "lung_right",
+                    "lung_upper_lobe_left",
+                    "lung_lower_lobe_left",
+                    "lung_upper_lobe_right",
+                    "lung_middle_lobe_right",
+                    "lung_lower_lobe_right",
+                    "lung_left",
+                    "lung_right",
                 ],
                 200.0,
             ),
@@ -75,7 +95,8 @@ mod tests {
     #[test]
     fn bones_count_more_than_organs() {
         let v = |list: &[(&str, f64)]| list.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect::<BTreeMap<_, _>>();
-        let c = confidence(&v(&[("vertebrae_T1", 9.0), ("vertebrae_T2", 9.0), ("lung_left", 150.0), ("lung_right", 60.0)]));
+        let c =
+            confidence(&v(&[("vertebrae_T1", 9.0), ("vertebrae_T2", 9.0), ("lung_left", 150.0), ("lung_right", 60.0)]));
         assert!((c[&BodyRegion::Thorax] - (0.7 * 2.0 / 3.0 + 0.3)).abs() < 1e-12);
         assert_eq!(c[&BodyRegion::Pelvis], 0.0);
         let p = confidence(&v(&[("sacrum", 0.9), ("urinary_bladder", 60.0)]));

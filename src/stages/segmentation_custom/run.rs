@@ -37,8 +37,7 @@ pub(super) fn run(cx: &UnitContext, task: &CustomModelTask) -> Result<Output, Un
         return skipped(cx, task, &reason);
     }
     let image = cx.resolve(&task.nifti)?;
-    let file =
-        rtpipeline_volume_io::read(&image).map_err(|e| UnitError::data(format!("{}: {e}", task.nifti)))?;
+    let file = rtpipeline_volume_io::read(&image).map_err(|e| UnitError::data(format!("{}: {e}", task.nifti)))?;
     let grid = file.data.grid().clone();
     drop(file);
     if !grid.is_orthogonal(1e-3) {
@@ -215,7 +214,11 @@ fn blocked(model: &CustomModel, known: bool, volumes: &BTreeMap<String, f64>) ->
         .map(|r| format!("{r:?} {:.2}", have.get(r).copied().unwrap_or(0.0)))
         .collect();
     (!short.is_empty()).then(|| {
-        format!("the image does not show what the model needs ({}; {:.2} needed)", short.join(", "), model.min_region_confidence)
+        format!(
+            "the image does not show what the model needs ({}; {:.2} needed)",
+            short.join(", "),
+            model.min_region_confidence
+        )
     })
 }
 
@@ -254,8 +257,7 @@ fn finish(cx: &UnitContext, task: &CustomModelTask, map: &Volume<u32>, names: &[
         .collect();
     let counts = census(map);
     let to = paths.file(&format!("{base}/{}.nii.gz", model.name));
-    let structures =
-        structures_of(&counts, &labels, &to, &source::custom_model(&model.name), &task.image.id, 0);
+    let structures = structures_of(&counts, &labels, &to, &source::custom_model(&model.name), &task.image.id, 0);
     let mut out = Output::default();
     out.files.push(write_label_map(cx, "label map", to.clone(), map, &model.name)?);
     let mut catalogue = Catalogue { structures, ..Catalogue::default() };

@@ -70,9 +70,8 @@ pub(super) fn locate(model: &CustomModel, net: &Network, folder: &Path) -> Resul
 /// A model folder of version 2 with at least one checkpoint.
 fn complete(folder: &Path) -> bool {
     let checkpoint = |fold: PathBuf| {
-        std::fs::read_dir(fold).is_ok_and(|mut e| {
-            e.any(|f| f.is_ok_and(|f| f.file_name().to_string_lossy().starts_with("checkpoint_")))
-        })
+        std::fs::read_dir(fold)
+            .is_ok_and(|mut e| e.any(|f| f.is_ok_and(|f| f.file_name().to_string_lossy().starts_with("checkpoint_"))))
     };
     folder.join("plans.json").is_file()
         && folder.join("dataset.json").is_file()

@@ -5,7 +5,9 @@ use super::grid::grid_around;
 use super::names::{find, normalised};
 use super::spec::{CustomStructure, CustomStructureFile};
 use super::{StructuresTask, belongs, planning_image};
-use crate::course::label_maps::{LabelCensus, RtRoi, RtStructRequest, census, rtstruct_output, write_label_map};
+use crate::course::label_maps::{
+    LabelCensus, RtRoi, RtStructRequest, census, rois_of_labels, rtstruct_output, write_label_map,
+};
 use crate::course::{
     Catalogue, CourseManifest, CoursePaths, Finding, Geometry, ImageObject, Level, Shape, Structure, safe_name, source,
     to_json,
@@ -20,7 +22,23 @@ const FOLDER: &str = "Segmentation_Custom";
 const RED: [u8; 3] = [255, 0, 0];
 
 /// What is in label maps, by file.
-pub(super) type Counts = BTreeMap<RootedPath, BTreeMap<u32, LabelCensus>>;
+pub(super) type Counts = BTreeMap<RootedPath, MapCounts>;
+
+/// What is in a label map.
+pub(super) struct MapCounts {
+    /// Volume of a voxel, mm³.
+    pub(super) voxel_mm3: f64,
+    /// Distance of slices, mm.
+    pub(super) plane_spacing: f64,
+    /// Its labels.
+    pub(super) labels: BTreeMap<u32, LabelCensus>,
+}
+
+impl MapCounts {
+    pub(super) fn new(map: &Volume<u32>) -> Self {
+        Self { voxel_mm3: map.grid.voxel_volume_mm3(), plane_spacing: map.grid.spacing()[2], labels: census(map) }
+    }
+}
 
 /// Builds all custom structures, writes their label maps, `RS_custom.dcm` and the warnings, and returns their
 /// catalogue; what is in the new label maps goes to `counts`.
@@ -50,7 +68,9 @@ pub(super) fn build_all(
     usable.sort_by_key(|s| super::rank(&s.source));
     let Some(grid) = working_grid(&file, image, &usable, geometry)? else {
         for s in &file.custom_structures {
-            catalogue.not_made.push((s.name.clone(), "the course has neither an image nor contours to build on".into()));
+            catalogue
+                .not_made
+                .push((s.name.clone(), "the course has neither an image nor contours to build on".into()));
         }
         return Ok(catalogue);
     };
@@ -106,7 +126,7 @@ pub(super) fn build_all(
                 contour_count: None,
             });
         }
-        counts.insert(to.clone(), census(&labels));
+        counts.insert(to.clone(), MapCounts::new(&labels));
         out.files.push(write_label_map(cx, "custom structures", to, &labels, "custom structures")?);
     }
     catalogue.structures.sort_by_key(|s| s.number);
@@ -127,7 +147,7 @@ pub(super) fn build_all(
         );
     }
     if let Some(image) = image.filter(|i| !i.files.is_empty() && !order.is_empty()) {
-        structure_set(cx, task, paths, image, &usable, &order, &numbers, geometry, &mut catalogue, out)?;
+        structure_set(cx, task, paths, image, &usable, &order, &numbers, geometry, counts, &mut catalogue, out)?;
     }
     Ok(catalogue)
 }
@@ -148,12 +168,8 @@ fn working_grid(
         .flat_map(|name| find(name, usable))
         .filter(|s| s.contour_count.unwrap_or(0) > 0)
         .collect();
-    let room: f64 = file
-        .custom_structures
-        .iter()
-        .filter_map(|s| s.margin)
-        .map(|m| m.sides().into_iter().fold(0.0, f64::max))
-        .sum();
+    let room: f64 =
+        file.custom_structures.iter().filter_map(|s| s.margin).map(|m| m.sides().into_iter().fold(0.0, f64::max)).sum();
     grid_around(geometry, &wanted, room.min(60.0))
 }
 
@@ -183,7 +199,10 @@ fn sources_of(
                         Finding::new(
                             Level::Caution,
                             "structures.source_not_read",
-                            format!("{} ({}) could not be used for {}: {error}.", candidate.name, candidate.source, spec.name),
+                            format!(
+                                "{} ({}) could not be used for {}: {error}.",
+                                candidate.name, candidate.source, spec.name
+                            ),
                             "It counts as missing.",
                         )
                         .about(spec.name.clone()),
@@ -246,6 +265,22 @@ fn similar(spec: &CustomStructure, usable: &[Structure]) -> Vec<String> {
     out.into_iter().take(20).collect()
 }
 
+/// Closed contours of a structure; none when it has none or cannot be read.
+fn contours_of(s: &Structure, geometry: &mut Geometry<'_>, counts: &mut Counts) -> Result<Vec<Contour>, UnitError> {
+    match &s.shape {
+        Shape::Contours { .. } => Ok(match geometry.stack(s) {
+            Ok(Some(stack)) => stack.contours().into_iter().map(Contour::closed).collect(),
+            _ => Vec::new(),
+        }),
+        Shape::Label { file, .. } => {
+            let map = geometry.label_map(file)?;
+            let found = counts.entry(file.clone()).or_insert_with(|| MapCounts::new(map));
+            let rois = rois_of_labels(map, &found.labels, std::slice::from_ref(s));
+            Ok(rois.into_iter().flat_map(|r| r.contours).collect())
+        }
+    }
+}
+
 /// `RS_custom.dcm`: manual structures, automatic ones whose name is not among them, those of custom models under
 /// `<model>_<name>`, and the custom structures: a new object with UIDs of its own.
 fn structure_set(
@@ -257,26 +292,26 @@ fn structure_set(
     order: &[(&CustomStructure, Built)],
     numbers: &BTreeMap<String, i32>,
     geometry: &mut Geometry<'_>,
+    counts: &mut Counts,
     catalogue: &mut Catalogue,
     out: &mut Output,
 ) -> Result<(), UnitError> {
     let mut rois: Vec<RtRoi> = Vec::new();
     let mut taken: BTreeSet<String> = BTreeSet::new();
     for s in usable {
-        let name = match s.source.strip_prefix("CustomModel:") {
-            Some(model) => format!("{model}_{}", s.name),
-            None => s.name.clone(),
-        };
+        let model = s.source.strip_prefix("CustomModel:");
+        let name = model.map_or_else(|| s.name.clone(), |m| format!("{m}_{}", s.name));
         if super::rank(&s.source) == 1 && taken.contains(&name) {
             continue;
         }
-        let Ok(Some(stack)) = geometry.stack(s) else { continue };
-        let contours: Vec<Contour> = stack.contours().into_iter().map(Contour::closed).collect();
-        let color = if s.source.starts_with("CustomModel:") { Some([0, 0, 255]) } else { s.color };
+        let contours = contours_of(s, geometry, counts)?;
+        if contours.is_empty() {
+            continue;
+        }
         taken.insert(name.clone());
         rois.push(RtRoi {
             name,
-            color,
+            color: if model.is_some() { Some([0, 0, 255]) } else { s.color },
             interpreted_type: s.interpreted_type.clone(),
             algorithm: if s.source == source::MANUAL { "" } else { "AUTOMATIC" },
             contours,

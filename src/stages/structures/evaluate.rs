@@ -148,11 +148,8 @@ mod tests {
             uniform_mm: None,
         });
         let up = grid();
-        let flipped = Grid {
-            dims: up.dims,
-            origin: [29.0; 3],
-            step: [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]],
-        };
+        let flipped =
+            Grid { dims: up.dims, origin: [29.0; 3], step: [[-1.0, 0.0, 0.0], [0.0, -1.0, 0.0], [0.0, 0.0, -1.0]] };
         for g in [up, flipped] {
             let c = cube(&g, [-5.0; 3], [5.0; 3]);
             let b = build(&spec(Operation::Union, Some(margin)), vec![source("GTV", Some(c))], &g).unwrap();
@@ -191,7 +188,8 @@ mod tests {
         let g = grid();
         let a = cube(&g, [-5.0; 3], [5.0; 3]);
         let b = cube(&g, [0.0, -5.0, -5.0], [10.0, 5.0, 5.0]);
-        let two = |op| build(&spec(op, None), vec![source("a", Some(a.clone())), source("b", Some(b.clone()))], &g).unwrap();
+        let two =
+            |op| build(&spec(op, None), vec![source("a", Some(a.clone())), source("b", Some(b.clone()))], &g).unwrap();
         assert_eq!(two(Operation::Union).mask.count(), 16 * 121);
         assert_eq!(two(Operation::Intersection).mask.count(), 6 * 121);
         assert_eq!(two(Operation::Subtract).mask.count(), 5 * 121);
@@ -206,7 +204,8 @@ mod tests {
         assert!(build(&lenient, vec![source("a", None), source("b", Some(b.clone()))], &g).is_err());
         assert!(build(&spec(Operation::Union, None), vec![source("a", None)], &g).unwrap_err().contains("none of"));
         let far = cube(&g, [20.0; 3], [25.0; 3]);
-        let none = build(&spec(Operation::Intersection, None), vec![source("a", Some(a)), source("far", Some(far))], &g);
+        let none =
+            build(&spec(Operation::Intersection, None), vec![source("a", Some(a)), source("far", Some(far))], &g);
         assert!(none.unwrap_err().contains("intersection"));
     }
 

@@ -28,7 +28,7 @@ pub(super) fn grid_around(
         }
         if stack.spacing < spacing {
             spacing = stack.spacing;
-            plane = stack.planes.first().map(|p| (p.lo + p.hi) / 2.0 - p.lo + a[2]);
+            plane = stack.planes.first().map(|p| f64::midpoint(p.lo, p.hi) - p.lo + a[2]);
         }
     }
     let Some(plane) = plane else { return Ok(None) };

@@ -5,7 +5,7 @@ use rtpipeline_dicom::rtstruct::{Roi, read_structure_set};
 use rtpipeline_engine::{RootedPath, UnitContext, UnitError};
 
 /// Structures of the structure sets in use, each under the numbers and names of its file.
-pub fn manual(cx: &UnitContext, manifest: &CourseManifest) -> Result<Catalogue, UnitError> {
+pub(super) fn manual(cx: &UnitContext, manifest: &CourseManifest) -> Result<Catalogue, UnitError> {
     let mut out = Catalogue::default();
     for object in manifest.course.structure_sets.iter().filter(|s| s.used) {
         let set = match read_structure_set(&cx.resolve(&object.file.path)?) {

@@ -118,9 +118,7 @@ impl Stage for Structures {
         let manifest: CourseManifest = read_json_at(cx.roots, &paths.manifest())?;
         let exists = |p: &RootedPath| cx.roots.resolve(p).is_ok_and(|f| f.is_file());
         let mut catalogues = vec![paths.catalogue_of("manual")];
-        catalogues.extend(
-            manifest.course.images.iter().map(|i| paths.catalogue_of(&format!("segmentation_{}", i.id))),
-        );
+        catalogues.extend(manifest.course.images.iter().map(|i| paths.catalogue_of(&format!("segmentation_{}", i.id))));
         catalogues.extend(model_catalogues(cx, &paths)?);
         catalogues.retain(exists);
         let mut inputs = vec![Input { role: "course".into(), path: paths.manifest() }];
@@ -173,7 +171,8 @@ impl Stage for Structures {
         let mut geometry = Geometry::new(cx, options);
         let mut out = Output::default();
         let mut counts = custom::Counts::new();
-        let built = custom::build_all(cx, task, &paths, &manifest, &merged.structures, &mut geometry, &mut counts, &mut out)?;
+        let built =
+            custom::build_all(cx, task, &paths, &manifest, &merged.structures, &mut geometry, &mut counts, &mut out)?;
         not_made.extend(built.not_made.iter().map(|(n, r)| (source::CUSTOM.to_owned(), n.clone(), r.clone())));
         merged.not_made.extend(built.not_made);
         merged.findings.extend(built.findings);
@@ -194,7 +193,11 @@ impl Stage for Structures {
 fn planning_image(manifest: &CourseManifest) -> Option<&crate::course::ImageObject> {
     let usable = |i: &&crate::course::ImageObject| i.nifti.is_some() && i.grid.is_some();
     let images = &manifest.course.images;
-    images.iter().filter(usable).find(|i| i.planning).or_else(|| images.iter().filter(usable).find(|i| i.modality == "CT"))
+    images
+        .iter()
+        .filter(usable)
+        .find(|i| i.planning)
+        .or_else(|| images.iter().filter(usable).find(|i| i.modality == "CT"))
 }
 
 /// Catalogues of custom models in the course folder, sorted by name.
@@ -245,15 +248,22 @@ fn rank(source: &str) -> u8 {
 fn belongs(s: &Structure, manifest: &CourseManifest, image: Option<&crate::course::ImageObject>) -> bool {
     let Some(image) = image else { return true };
     let frame = |id: &str| {
-        manifest.course.images.iter().find(|i| i.id == id).map(|i| i.frame_of_reference_uid.as_str()).unwrap_or_default()
+        manifest
+            .course
+            .images
+            .iter()
+            .find(|i| i.id == id)
+            .map(|i| i.frame_of_reference_uid.as_str())
+            .unwrap_or_default()
     };
     match &s.image_id {
         Some(id) if *id == image.id => true,
         Some(id) => !image.frame_of_reference_uid.is_empty() && frame(id) == image.frame_of_reference_uid,
         None => {
-            let set = s.structure_set_uid.as_ref().and_then(|uid| {
-                manifest.course.structure_sets.iter().find(|x| x.file.sop_instance_uid == *uid)
-            });
+            let set = s
+                .structure_set_uid
+                .as_ref()
+                .and_then(|uid| manifest.course.structure_sets.iter().find(|x| x.file.sop_instance_uid == *uid));
             set.is_none_or(|x| {
                 x.frame_of_reference_uid.is_empty() || x.frame_of_reference_uid == image.frame_of_reference_uid
             })

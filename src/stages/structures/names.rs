@@ -90,11 +90,10 @@ mod tests {
             structure("Atrium_L", "CustomModel:cardiac"),
         ];
         let found = find("SpinalCord", &list);
-        assert_eq!(found.iter().map(|s| s.source.as_str()).collect::<Vec<_>>(), [
-            source::MANUAL,
-            "AutoTotalSegmentator:total",
-            source::MANUAL
-        ]);
+        assert_eq!(
+            found.iter().map(|s| s.source.as_str()).collect::<Vec<_>>(),
+            [source::MANUAL, "AutoTotalSegmentator:total", source::MANUAL]
+        );
         assert_eq!(found[2].name, "spinal cord");
         assert_eq!(find("liver", &list)[0].name, "total--liver");
         assert_eq!(find("Heart", &list)[0].name, "heart__partial");

@@ -1,9 +1,8 @@
 //! Rows of the table `structures`.
 
 use super::StructuresTask;
-use super::custom::Counts;
+use super::custom::{Counts, MapCounts};
 use crate::course::label_maps::registry::tg263_of;
-use crate::course::label_maps::census;
 use crate::course::{Catalogue, CourseManifest, Finding, Geometry, ImageObject, Level, Shape, Structure, source};
 use crate::records::StructureRow;
 use rtpipeline_engine::UnitError;
@@ -39,20 +38,16 @@ pub(super) fn rows(
             },
             Shape::Label { file, value } => {
                 if !counts.contains_key(file) {
-                    let found = census(geometry.label_map(file)?);
+                    let found = MapCounts::new(geometry.label_map(file)?);
                     counts.insert(file.clone(), found);
                 }
-                let grid = image.and_then(|i| i.grid.as_ref());
-                match counts.get(file).and_then(|c| c.get(value)) {
-                    Some(c) => {
-                        let voxel = match grid {
-                            Some(g) => g.voxel_volume_mm3(),
-                            None => geometry_voxel(geometry, file)?,
-                        };
+                let map = counts.get(file);
+                match map.and_then(|m| Some((m, m.labels.get(value)?))) {
+                    Some((map, c)) => {
                         row.status = Some("ok".into());
-                        row.volume_cc = Some(c.volume_cc(voxel));
+                        row.volume_cc = Some(c.volume_cc(map.voxel_mm3));
                         row.plane_count = i64::try_from(c.planes()).ok();
-                        row.plane_spacing_mm = grid.map(|g| g.spacing()[2]);
+                        row.plane_spacing_mm = Some(map.plane_spacing);
                         let [x, y, z] = c.centroid;
                         (row.centroid_x, row.centroid_y, row.centroid_z) = (Some(x), Some(y), Some(z));
                     }
@@ -86,22 +81,12 @@ pub(super) fn rows(
     Ok(out)
 }
 
-/// Voxel volume of a label map that belongs to no image: a made grid.
-fn geometry_voxel(geometry: &mut Geometry<'_>, file: &rtpipeline_engine::RootedPath) -> Result<f64, UnitError> {
-    geometry.label_map(file).map(|v| v.grid.voxel_volume_mm3())
-}
-
 fn no_volume(row: &mut StructureRow, status: &str, reason: &str) {
     row.status = Some(status.to_owned());
     row.reason = Some(reason.to_owned());
 }
 
-fn base(
-    task: &StructuresTask,
-    manifest: &CourseManifest,
-    s: &Structure,
-    image: Option<&ImageObject>,
-) -> StructureRow {
+fn base(task: &StructuresTask, manifest: &CourseManifest, s: &Structure, image: Option<&ImageObject>) -> StructureRow {
     let set = s
         .structure_set_uid
         .as_ref()

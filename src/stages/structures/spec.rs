@@ -182,7 +182,7 @@ impl CustomStructureFile {
             }
             if let Some(m) = &s.margin {
                 for v in m.sides() {
-                    if !(v.abs() <= MAX_MARGIN_MM) {
+                    if !v.is_finite() || v.abs() > MAX_MARGIN_MM {
                         return Err(SpecError::Margin(s.name.clone(), v.to_string()));
                     }
                 }
@@ -196,10 +196,7 @@ impl CustomStructureFile {
 
 /// Depth-first order. A source that bears the structure's own name means the structure of the course, not itself, and
 /// only exact names bind two definitions: anything else is looked up in the course.
-fn dependency_order(
-    list: &[CustomStructure],
-    names: &BTreeMap<String, usize>,
-) -> Result<Vec<usize>, SpecError> {
+fn dependency_order(list: &[CustomStructure], names: &BTreeMap<String, usize>) -> Result<Vec<usize>, SpecError> {
     #[derive(Clone, Copy, PartialEq)]
     enum Mark {
         New,

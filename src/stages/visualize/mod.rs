@@ -147,17 +147,28 @@ fn build(
     let dose_volumes: Vec<(Volume<f32>, &str, Option<f64>)> =
         doses.iter().filter_map(|(g, l, rx)| Some((regular(g)?, *l, *rx))).collect();
     let key_only = matches!(show, ReportImages::Key);
+    let kind = planning.map_or(ImageKind::Ct, kind_of);
+    let shown = |e: crate::report::ReportError| UnitError::data(e.to_string());
     if !matches!(show, ReportImages::None) {
-        let ground = image.as_ref().map(|v| v.grid.clone()).or_else(|| dose_volumes.first().map(|d| d.0.grid.clone()));
+        // Contours are stored in the pixels of the image as it is shown: cropped and reduced.
+        let mut ground = dose_volumes.first().map(|d| d.0.grid.clone());
+        if let (Some(i), Some(v)) = (planning, &image) {
+            let include = structures.iter().flat_map(|s| corners(&s.loops)).collect();
+            let options = ImageOptions { label: label(i), include, ..ImageOptions::default() };
+            let block = encode_image(v, kind, &options).map_err(shown)?;
+            ground = Some(block.grid.clone());
+            if !key_only {
+                assets.images.push(block);
+            }
+        }
         let mut start = None;
         if let Some(grid) = ground {
-            let block = encode_contours(&structures, &grid).map_err(|e| UnitError::data(e.to_string()))?;
+            let block = encode_contours(&structures, &grid).map_err(shown)?;
             start = block.start;
-            if !key_only && image.is_some() {
+            if !assets.images.is_empty() {
                 assets.contours = Some(block);
             }
         }
-        let kind = planning.map_or(ImageKind::Ct, kind_of);
         let input = KeyPictureInput {
             image: image.as_ref().map(|v| (v, kind)),
             dose: dose_volumes.first().map(|(v, l, rx)| DoseInput {
@@ -170,18 +181,13 @@ fn build(
             point: start,
         };
         if image.is_some() || !dose_volumes.is_empty() {
-            assets.key_pictures = key_pictures(&input).map_err(|e| UnitError::data(e.to_string()))?;
+            assets.key_pictures = key_pictures(&input).map_err(shown)?;
         }
         if !key_only {
-            if let (Some(i), Some(v)) = (planning, &image) {
-                let options = ImageOptions { label: label(i), ..ImageOptions::default() };
-                let block = encode_image(v, kind, &options).map_err(|e| UnitError::data(e.to_string()))?;
-                assets.images.push(block);
-            }
             further_images(cx, m, planning, &mut assets)?;
             for (v, l, rx) in &dose_volumes {
                 let input = DoseInput { grid: &v.grid, values: v.values(), label: l, prescription_gy: *rx };
-                assets.doses.push(encode_dose(&input).map_err(|e| UnitError::data(e.to_string()))?);
+                assets.doses.push(encode_dose(&input).map_err(shown)?);
             }
         }
     }
@@ -268,6 +274,20 @@ fn contours(
             StructureContours { info, loops }
         })
         .collect()
+}
+
+/// Lower and upper corner of the loops, mm LPS; empty without a point.
+fn corners(loops: &[Vec<Vec3>]) -> Vec<Vec3> {
+    let mut points = loops.iter().flatten();
+    let Some(first) = points.next() else { return Vec::new() };
+    let (mut lo, mut hi) = (*first, *first);
+    for p in points {
+        for a in 0..3 {
+            lo[a] = lo[a].min(p[a]);
+            hi[a] = hi[a].max(p[a]);
+        }
+    }
+    vec![lo, hi]
 }
 
 fn parallel(stack: &PlaneStack, grid: &Grid) -> bool {

@@ -3,8 +3,8 @@
 use super::dataset::{DataSet, Vr};
 use super::parse::{Coding, Fault, Head, Parser, PixelPlace, Policy, keep_all};
 use super::source::{FileSource, MemSource, Source};
-use crate::finding::note;
 use crate::Finding;
+use crate::finding::note;
 use dicom_core::Tag;
 use dicom_dictionary_std::tags;
 use std::fs::File;
@@ -98,8 +98,7 @@ pub struct Object {
 impl Object {
     /// Reads a whole object; a damaged one is an error that says where.
     pub fn read(path: &Path) -> Result<Self, OpenError> {
-        let bytes = std::fs::read(path)
-            .map_err(|e| OpenError::Io { path: path.to_owned(), message: e.to_string() })?;
+        let bytes = std::fs::read(path).map_err(|e| OpenError::Io { path: path.to_owned(), message: e.to_string() })?;
         Self::from_bytes(path, bytes)
     }
 
@@ -174,9 +173,7 @@ pub(crate) fn open<S: Source>(src: &mut S, policy: Policy, max_value: usize) -> 
     if len < 8 {
         return Err(if len == 0 { "the file is empty".into() } else { format!("only {len} bytes") });
     }
-    let magic = |src: &mut S, at: u64| -> bool {
-        at + 4 <= len && src.read(at, 4).is_ok_and(|b| b == b"DICM")
-    };
+    let magic = |src: &mut S, at: u64| -> bool { at + 4 <= len && src.read(at, 4).is_ok_and(|b| b == b"DICM") };
     let mut findings = Vec::new();
     let start = if magic(src, 128) {
         132
@@ -260,8 +257,11 @@ pub(crate) fn open<S: Source>(src: &mut S, policy: Policy, max_value: usize) -> 
         };
     };
     if stated.is_some_and(|s| s != coding) {
-        let text = format!("the data set is not coded as its transfer syntax {} says; it was read as {}",
-            declared.as_deref().unwrap_or(""), syntax_of(coding));
+        let text = format!(
+            "the data set is not coded as its transfer syntax {} says; it was read as {}",
+            declared.as_deref().unwrap_or(""),
+            syntax_of(coding)
+        );
         note(&mut findings, "wrong_transfer_syntax", text);
     }
     if declared.is_none() {

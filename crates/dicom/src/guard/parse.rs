@@ -284,7 +284,15 @@ impl<'s, S: Source> Parser<'s, S> {
     }
 
     /// Reads the elements of an item up to its delimiter or `end`; returns the position behind it.
-    fn item(&mut self, at: u64, end: u64, open: bool, c: Coding, depth: usize, out: &mut DataSet) -> Result<u64, Fault> {
+    fn item(
+        &mut self,
+        at: u64,
+        end: u64,
+        open: bool,
+        c: Coding,
+        depth: usize,
+        out: &mut DataSet,
+    ) -> Result<u64, Fault> {
         let mut at = at;
         loop {
             if at >= end {
@@ -298,7 +306,11 @@ impl<'s, S: Source> Parser<'s, S> {
                 return Ok(at + 8);
             }
             if tag == SEQUENCE_END && open {
-                note(&mut self.findings, "missing_delimiter", format!("an item ends without its delimiter at byte {at}"));
+                note(
+                    &mut self.findings,
+                    "missing_delimiter",
+                    format!("an item ends without its delimiter at byte {at}"),
+                );
                 return Ok(at);
             }
             at = self.element(at, end, c, depth, out)?;
@@ -364,7 +376,11 @@ impl<'s, S: Source> Parser<'s, S> {
             return Ok(value_end);
         }
         if h.len as usize > self.max_value {
-            note(&mut self.findings, "long_value", format!("element {} has {} bytes and was passed over", h.tag, h.len));
+            note(
+                &mut self.findings,
+                "long_value",
+                format!("element {} has {} bytes and was passed over", h.tag, h.len),
+            );
             return Ok(value_end);
         }
         let mut bytes = self.src.read(h.value_at, h.len as usize)?.to_vec();
@@ -432,7 +448,11 @@ impl<'s, S: Source> Parser<'s, S> {
                 } else if end >= self.src.len() {
                     Err(Fault::Ends(end))
                 } else {
-                    note(&mut self.findings, "missing_delimiter", "a sequence ends with its item, without its delimiter");
+                    note(
+                        &mut self.findings,
+                        "missing_delimiter",
+                        "a sequence ends with its item, without its delimiter",
+                    );
                     Ok(end)
                 };
             }

@@ -1,6 +1,8 @@
 //! From the wanted elements of a file to its [`Header`].
 
-use super::{DoseFacts, FractionGroupFacts, Header, ImageFacts, ObjectKind, PlanFacts, SeriesReference, StructureSetFacts};
+use super::{
+    DoseFacts, FractionGroupFacts, Header, ImageFacts, ObjectKind, PlanFacts, SeriesReference, StructureSetFacts,
+};
 use crate::finding::note;
 use crate::guard::{DataSet, Opened, Want};
 use crate::{text, uid};
@@ -12,10 +14,9 @@ use unicode_normalization::UnicodeNormalization;
 /// Which elements a header needs. Elements of any size that are not named here are passed over unread.
 pub(super) fn policy(depth: usize, tag: Tag) -> Want {
     match tag {
-        t::SPECIFIC_CHARACTER_SET
-        | t::STUDY_INSTANCE_UID
-        | t::SERIES_INSTANCE_UID
-        | t::FRAME_OF_REFERENCE_UID => Want::Keep,
+        t::SPECIFIC_CHARACTER_SET | t::STUDY_INSTANCE_UID | t::SERIES_INSTANCE_UID | t::FRAME_OF_REFERENCE_UID => {
+            Want::Keep
+        }
         t::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE
         | t::RT_REFERENCED_STUDY_SEQUENCE
         | t::RT_REFERENCED_SERIES_SEQUENCE
@@ -201,7 +202,11 @@ pub(super) fn header(o: &Opened) -> Header {
         h.dose = Some(dose_facts(d, &mut n));
     }
     for (tag, written) in n.bad {
-        note(&mut h.findings, "bad_number", format!("element {tag} holds \"{written}\", which is not the number it should be"));
+        note(
+            &mut h.findings,
+            "bad_number",
+            format!("element {tag} holds \"{written}\", which is not the number it should be"),
+        );
     }
     match kind {
         ObjectKind::RtStruct => structure_set(d, &mut h),
@@ -237,11 +242,8 @@ pub(super) fn header(o: &Opened) -> Header {
 fn name_digest(name: &str) -> String {
     let first = name.split('=').next().unwrap_or("");
     let norm: String = first.nfkc().collect::<String>().to_uppercase();
-    let parts: Vec<String> = norm
-        .trim_end_matches('^')
-        .split('^')
-        .map(|p| p.split_whitespace().collect::<Vec<_>>().join(" "))
-        .collect();
+    let parts: Vec<String> =
+        norm.trim_end_matches('^').split('^').map(|p| p.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     blake3::hash(parts.join("^").as_bytes()).to_hex()[..16].to_owned()
 }
 
@@ -269,7 +271,10 @@ fn image_facts(o: &Opened, n: &mut Numbers<'_>) -> ImageFacts {
         comments: d.text(t::IMAGE_COMMENTS),
         units: d.code(t::UNITS),
         burned_in_annotation: d.code(t::BURNED_IN_ANNOTATION).map(|v| v.eq_ignore_ascii_case("YES")),
-        has_pixels: o.pixels.as_ref().is_some_and(|p| if p.encapsulated { !p.fragments.is_empty() } else { p.length > 0 }),
+        has_pixels: o
+            .pixels
+            .as_ref()
+            .is_some_and(|p| if p.encapsulated { !p.fragments.is_empty() } else { p.length > 0 }),
         encapsulated: o.pixels.as_ref().is_some_and(|p| p.encapsulated),
     }
 }
@@ -281,7 +286,8 @@ fn structure_set(d: &DataSet, h: &mut Header) {
     let mut contour_count = 0;
     for contour in d.items(t::ROI_CONTOUR_SEQUENCE).iter().flat_map(|r| r.items(t::CONTOUR_SEQUENCE)) {
         contour_count += 1;
-        for u in contour.items(t::CONTOUR_IMAGE_SEQUENCE).iter().filter_map(|i| i.code(t::REFERENCED_SOP_INSTANCE_UID)) {
+        for u in contour.items(t::CONTOUR_IMAGE_SEQUENCE).iter().filter_map(|i| i.code(t::REFERENCED_SOP_INSTANCE_UID))
+        {
             if seen.insert(u.clone()) {
                 contour_image_uids.push(u);
             }
@@ -308,7 +314,8 @@ fn structure_set(d: &DataSet, h: &mut Header) {
 fn dose_facts(d: &DataSet, n: &mut Numbers<'_>) -> DoseFacts {
     let mut groups = Vec::new();
     let mut beams = Vec::new();
-    for g in d.items(t::REFERENCED_RT_PLAN_SEQUENCE).iter().flat_map(|p| p.items(t::REFERENCED_FRACTION_GROUP_SEQUENCE)) {
+    for g in d.items(t::REFERENCED_RT_PLAN_SEQUENCE).iter().flat_map(|p| p.items(t::REFERENCED_FRACTION_GROUP_SEQUENCE))
+    {
         groups.extend(g.int(t::REFERENCED_FRACTION_GROUP_NUMBER));
         beams.extend(g.items(t::REFERENCED_BEAM_SEQUENCE).iter().filter_map(|b| b.int(t::REFERENCED_BEAM_NUMBER)));
     }
@@ -331,7 +338,11 @@ fn plan_facts(d: &DataSet) -> PlanFacts {
         .map(|g| FractionGroupFacts {
             number: g.int(t::FRACTION_GROUP_NUMBER),
             fractions_planned: g.int(t::NUMBER_OF_FRACTIONS_PLANNED).filter(|&n| n > 0),
-            beams: g.items(t::REFERENCED_BEAM_SEQUENCE).iter().filter_map(|b| b.int(t::REFERENCED_BEAM_NUMBER)).collect(),
+            beams: g
+                .items(t::REFERENCED_BEAM_SEQUENCE)
+                .iter()
+                .filter_map(|b| b.int(t::REFERENCED_BEAM_NUMBER))
+                .collect(),
             brachy_setups: g.items(t::REFERENCED_BRACHY_APPLICATION_SETUP_SEQUENCE).len(),
         })
         .collect();

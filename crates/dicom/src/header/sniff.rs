@@ -124,10 +124,7 @@ fn decide(opened: Result<Opened, String>, head: &[u8]) -> Sniff {
         return Sniff::DicomDir;
     }
     let something = !o.data.elements.is_empty() || !h.sop_class_uid.is_empty();
-    let unreadable = |reason: String, h: Header| Sniff::Unreadable {
-        reason,
-        header: something.then(|| Box::new(h)),
-    };
+    let unreadable = |reason: String, h: Header| Sniff::Unreadable { reason, header: something.then(|| Box::new(h)) };
     if let Some(f) = &o.fault {
         return unreadable(f.to_string(), h);
     }
@@ -150,7 +147,11 @@ fn decide(opened: Result<Opened, String>, head: &[u8]) -> Sniff {
         if image.is_none_or(|i| !i.has_pixels) {
             note(&mut h.findings, "no_pixel_data", "the object holds no pixel data");
         } else if image.is_some_and(|i| i.encapsulated) && !pixels::can_decode(&h.transfer_syntax) {
-            let reason = format!("unsupported transfer syntax {} ({})", h.transfer_syntax, pixels::syntax_name(&h.transfer_syntax));
+            let reason = format!(
+                "unsupported transfer syntax {} ({})",
+                h.transfer_syntax,
+                pixels::syntax_name(&h.transfer_syntax)
+            );
             return Sniff::Unsupported { reason, header: Box::new(h) };
         }
     }
@@ -161,7 +162,9 @@ fn decide(opened: Result<Opened, String>, head: &[u8]) -> Sniff {
 fn pixel_fault(o: &Opened, h: &Header) -> Option<String> {
     let (p, i) = (o.pixels.as_ref()?, h.image.as_ref()?);
     if p.encapsulated {
-        return p.cut.then(|| format!("truncated: the compressed pixel data end early, after {} fragments", p.fragments.len()));
+        return p
+            .cut
+            .then(|| format!("truncated: the compressed pixel data end early, after {} fragments", p.fragments.len()));
     }
     if p.cut {
         return Some(format!("truncated: pixel data declare {} bytes, {} are there", p.declared, p.length));
@@ -169,7 +172,14 @@ fn pixel_fault(o: &Opened, h: &Header) -> Option<String> {
     if p.length == 0 {
         return None;
     }
-    let expected = pixels::native_bytes(i.rows, i.columns, i.frames, i.samples_per_pixel, i.bits_allocated, i.photometric.as_deref())?;
+    let expected = pixels::native_bytes(
+        i.rows,
+        i.columns,
+        i.frames,
+        i.samples_per_pixel,
+        i.bits_allocated,
+        i.photometric.as_deref(),
+    )?;
     (p.length < expected).then(|| {
         format!(
             "pixel data hold {} bytes, {} rows × {} columns × {} frames need {expected}",

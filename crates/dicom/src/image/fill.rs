@@ -85,7 +85,11 @@ struct Facts {
 }
 
 /// Reads and decodes all slices in parallel.
-pub(super) fn fill(slices: &[Slice], options: &SeriesOptions, findings: &mut Vec<Finding>) -> Result<Filled, ImageError> {
+pub(super) fn fill(
+    slices: &[Slice],
+    options: &SeriesOptions,
+    findings: &mut Vec<Finding>,
+) -> Result<Filled, ImageError> {
     let n = slices[0].rows * slices[0].columns;
     let (unit, factors) = unit(slices, options, findings);
     let ct = matches!(slices[0].kind, ObjectKind::Ct | ObjectKind::EnhancedCt);
@@ -106,10 +110,18 @@ pub(super) fn fill(slices: &[Slice], options: &SeriesOptions, findings: &mut Vec
     let padded: usize = facts.iter().map(|f| f.padded).sum();
     let lowest = facts.iter().map(|f| f.lowest).fold(f64::INFINITY, f64::min);
     if padded > 0 {
-        note(findings, "padding", format!("{padded} voxels outside the scan field (pixel padding) were set to {CT_PADDING_HU} HU"));
+        note(
+            findings,
+            "padding",
+            format!("{padded} voxels outside the scan field (pixel padding) were set to {CT_PADDING_HU} HU"),
+        );
     }
     if facts.iter().any(|f| f.sign_clash) {
-        note(findings, "codestream_sign", "the JPEG 2000 code stream and Pixel Representation disagree about the sign; the object was believed");
+        note(
+            findings,
+            "codestream_sign",
+            "the JPEG 2000 code stream and Pixel Representation disagree about the sign; the object was believed",
+        );
     }
     if unit == Unit::Hu && lowest >= 0.0 {
         note(findings, "no_air", format!("the lowest value is {lowest} HU: the rescale intercept may be wrong"));

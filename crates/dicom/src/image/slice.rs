@@ -115,7 +115,8 @@ pub(super) fn read_slices(path: &Path) -> Result<Vec<Slice>, ImageError> {
     if first.kind == ObjectKind::Pet {
         first.pet = Some(Arc::new(PetFacts::of(d)));
     }
-    if per_frame.is_empty() {
+    // Some single-frame images carry functional groups beside their own geometry.
+    if per_frame.is_empty() || (frames == 1 && d.get(t::IMAGE_POSITION_PATIENT).is_some()) {
         if frames > 1 {
             return Err(bad("several frames without functional groups: their positions are not known"));
         }

@@ -61,7 +61,11 @@ pub(super) fn choose(
     }
     if groups.len() > 1 {
         let sizes: Vec<String> = groups.iter().map(|g| g.len().to_string()).collect();
-        let text = format!("{} geometries (size, spacing, orientation or frame of reference) in one series: {} slices", groups.len(), sizes.join(" + "));
+        let text = format!(
+            "{} geometries (size, spacing, orientation or frame of reference) in one series: {} slices",
+            groups.len(),
+            sizes.join(" + ")
+        );
         note(findings, "several_geometries", text);
     }
     let mut stacks = Vec::new();
@@ -111,7 +115,11 @@ fn split(mut slices: Vec<Slice>, findings: &mut Vec<Finding>) -> Result<Vec<Stac
     let before = slices.len();
     slices.retain(|s| s.uid.is_empty() || seen.insert((s.uid.clone(), s.frame)));
     if slices.len() < before {
-        note(findings, "repeated_instances", format!("{} files repeat an instance and were left out", before - slices.len()));
+        note(
+            findings,
+            "repeated_instances",
+            format!("{} files repeat an instance and were left out", before - slices.len()),
+        );
     }
     if unique_positions(&slices) {
         return Ok(vec![Stack { slices, label: String::new() }]);
@@ -177,7 +185,13 @@ fn by_rank(slices: Vec<Slice>, findings: &mut Vec<Finding>) -> Result<Vec<Stack>
             (&a.keys.content_time, a.keys.instance, &a.path).cmp(&(&b.keys.content_time, b.keys.instance, &b.path))
         });
     }
-    note(findings, "split_by_order", format!("{n} images at every position without an attribute that tells them apart; they were divided by instance number"));
+    note(
+        findings,
+        "split_by_order",
+        format!(
+            "{n} images at every position without an attribute that tells them apart; they were divided by instance number"
+        ),
+    );
     Ok((0..n)
         .map(|i| Stack {
             slices: places.iter().map(|p| p[i].clone()).collect(),
@@ -230,20 +244,27 @@ pub(super) fn lay_out(stack: &Stack, findings: &mut Vec<Finding>) -> Result<Laid
         .map(|(s, &o)| norm(sub(sub(s.plane.origin, first.plane.origin), scale(walk, o))))
         .fold(0.0, f64::max);
     if stray > f64::max(0.05, 0.1 * pixel) {
-        return Err(ImageError::NotAVolume(format!("the slices wander sideways by up to {stray:.2} mm off a straight line")));
+        return Err(ImageError::NotAVolume(format!(
+            "the slices wander sideways by up to {stray:.2} mm off a straight line"
+        )));
     }
     let sheared = norm(lateral) > SAME_DIRECTION;
     let along = if sheared { walk } else { first.plane.normal };
     if sheared {
         let angle = norm(lateral).atan().to_degrees();
-        note(findings, "gantry_tilt", format!("the stack is sheared by {angle:.2}° (gantry tilt); the sheared grid is kept"));
+        note(
+            findings,
+            "gantry_tilt",
+            format!("the stack is sheared by {angle:.2}° (gantry tilt); the sheared grid is kept"),
+        );
     }
     if in_order.iter().all(|g| (g - median).abs() <= tolerance) {
         let step = scale(along, span / (n - 1) as f64);
         return Ok(LaidOut { grid: grid(n, step)?, sheared, resample: None });
     }
     let multiple = |g: f64| (g / median).round();
-    let whole = in_order.iter().all(|&g| multiple(g) >= 1.0 && (g - multiple(g) * median).abs() <= tolerance * multiple(g));
+    let whole =
+        in_order.iter().all(|&g| multiple(g) >= 1.0 && (g - multiple(g) * median).abs() <= tolerance * multiple(g));
     let z = |k: usize| {
         let p = slices[k].plane.origin;
         format!("({:.2}, {:.2}, {:.2})", p[0], p[1], p[2])
@@ -261,9 +282,22 @@ pub(super) fn lay_out(stack: &Stack, findings: &mut Vec<Finding>) -> Result<Laid
         )));
     }
     if whole {
-        note(findings, "missing_slices", format!("{} slices are missing at a distance of {median:.3} mm: {shown}{more}; they were interpolated", count - n));
+        note(
+            findings,
+            "missing_slices",
+            format!(
+                "{} slices are missing at a distance of {median:.3} mm: {shown}{more}; they were interpolated",
+                count - n
+            ),
+        );
     } else {
-        note(findings, "irregular_spacing", format!("slice distances differ from {median:.3} mm: {shown}{more}; the volume was interpolated to equal distances"));
+        note(
+            findings,
+            "irregular_spacing",
+            format!(
+                "slice distances differ from {median:.3} mm: {shown}{more}; the volume was interpolated to equal distances"
+            ),
+        );
     }
     let distance = span / (count - 1) as f64;
     let sources = (0..count).map(|k| Source::at(k as f64 * distance, &offsets, tolerance)).collect();

@@ -94,7 +94,9 @@ impl PetFacts {
         let isotope = d.item(t::RADIOPHARMACEUTICAL_INFORMATION_SEQUENCE);
         let ge = |tag| d.code(tag).and_then(|v| date_time(&v));
         let private = |tag: Tag| {
-            d.number(tag).or_else(|| crate::text::parse_ds(&String::from_utf8_lossy(d.bytes(tag)?)).ok()).filter(|v| *v > 0.0)
+            d.number(tag)
+                .or_else(|| crate::text::parse_ds(&String::from_utf8_lossy(d.bytes(tag)?)).ok())
+                .filter(|v| *v > 0.0)
         };
         let day_time = |date, time| Some(day(&d.code(date)?)? * DAY + time_of_day(&d.code(time)?)?);
         Self {
@@ -105,9 +107,7 @@ impl PetFacts {
             weight_kg: d.number(t::PATIENT_WEIGHT),
             dose_bq: isotope.and_then(|i| i.number(t::RADIONUCLIDE_TOTAL_DOSE)),
             half_life_s: isotope.and_then(|i| i.number(t::RADIONUCLIDE_HALF_LIFE)),
-            injection: isotope
-                .and_then(|i| i.code(t::RADIOPHARMACEUTICAL_START_DATE_TIME))
-                .and_then(|v| date_time(&v)),
+            injection: isotope.and_then(|i| i.code(t::RADIOPHARMACEUTICAL_START_DATE_TIME)).and_then(|v| date_time(&v)),
             injection_time: isotope
                 .and_then(|i| i.code(t::RADIOPHARMACEUTICAL_START_TIME))
                 .and_then(|v| time_of_day(&v)),
@@ -241,17 +241,30 @@ fn injection(p: &PetFacts, start: f64, findings: &mut Vec<Finding>) -> Result<f6
     let time = p.injection_time.ok_or(SuvError::Missing("RadiopharmaceuticalStartTime"))?;
     let midnight = (start / DAY).floor() * DAY;
     if midnight + time > start {
-        note(findings, "injection_day_before", "the injection time of day is after the scan; it was taken as of the day before");
+        note(
+            findings,
+            "injection_day_before",
+            "the injection time of day is after the scan; it was taken as of the day before",
+        );
         return Ok(midnight + time - DAY);
     }
     Ok(midnight + time)
 }
 
 /// The time to which the image is decay-corrected.
-fn scan_start(p: &PetFacts, earliest: Option<f64>, half_life: f64, findings: &mut Vec<Finding>) -> Result<f64, SuvError> {
+fn scan_start(
+    p: &PetFacts,
+    earliest: Option<f64>,
+    half_life: f64,
+    findings: &mut Vec<Finding>,
+) -> Result<f64, SuvError> {
     let series = p.series.ok_or(SuvError::Missing("SeriesDate or SeriesTime"))?;
     let Some(earliest) = earliest.or(p.acquisition) else {
-        note(findings, "no_acquisition_time", "AcquisitionTime is missing; the series time was taken as start of the scan");
+        note(
+            findings,
+            "no_acquisition_time",
+            "AcquisitionTime is missing; the series time was taken as start of the scan",
+        );
         return Ok(series);
     };
     if series <= earliest {
@@ -269,10 +282,18 @@ fn scan_start(p: &PetFacts, earliest: Option<f64>, half_life: f64, findings: &mu
         let lambda = std::f64::consts::LN_2 / half_life;
         let decay = lambda * duration / 1000.0;
         let mean = (decay / -(-decay).exp_m1()).ln() / lambda;
-        note(findings, "scan_start_frame", "the series time is after the acquisition; the scan start was found from FrameReferenceTime");
+        note(
+            findings,
+            "scan_start_frame",
+            "the series time is after the acquisition; the scan start was found from FrameReferenceTime",
+        );
         return Ok(acquisition - reference / 1000.0 + mean);
     }
-    note(findings, "scan_start_acquisition", "the series time is after the acquisition; the earliest acquisition time was used");
+    note(
+        findings,
+        "scan_start_acquisition",
+        "the series time is after the acquisition; the earliest acquisition time was used",
+    );
     Ok(earliest)
 }
 

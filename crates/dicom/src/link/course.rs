@@ -145,7 +145,9 @@ pub fn link(facts: &[Facts], options: &LinkOptions) -> Linked {
             }
         }
     }
-    courses.sort_by(|x, y| (&x.patient_id, &x.stranger, x.date, &x.key).cmp(&(&y.patient_id, &y.stranger, y.date, &y.key)));
+    courses.sort_by(|x, y| {
+        (&x.patient_id, &x.stranger, x.date, &x.key).cmp(&(&y.patient_id, &y.stranger, y.date, &y.key))
+    });
     let accounts = accounts(&g, &courses, reasons);
     Linked { accounts, courses }
 }
@@ -238,9 +240,10 @@ fn key(g: &Graph<'_>, nodes: &BTreeSet<usize>, by: MergeBy) -> String {
     let of_plans: Vec<usize> = (0..g.plans.len())
         .filter(|&p| nodes.contains(&g.plan_node(p)))
         .filter_map(|p| g.plans[p].set)
-        .flat_map(|s| g.sets[s].images.first().copied())
+        .filter_map(|s| g.sets[s].images.first().copied())
         .collect();
-    let of_sets = (0..g.sets.len()).filter(|&s| nodes.contains(&g.set_node(s))).filter_map(|s| g.sets[s].images.first().copied());
+    let of_sets =
+        (0..g.sets.len()).filter(|&s| nodes.contains(&g.set_node(s))).filter_map(|s| g.sets[s].images.first().copied());
     let ct = nodes.iter().copied().filter(|&n| n < a && g.series[n].modality == "CT");
     let any = nodes.iter().copied().filter(|&n| n < a);
     let tiers: [Vec<usize>; 7] = [
@@ -335,7 +338,9 @@ fn course(
     let of_plan = |s: usize| plans.iter().any(|&p| g.plans[p].set == Some(s));
     let planned = sets.iter().any(|&s| of_plan(s));
     let drawn = |image: usize| {
-        sets.iter().filter(move |&&s| g.sets[s].images.first() == Some(&image)).filter(move |&&s| !planned || of_plan(s))
+        sets.iter()
+            .filter(move |&&s| g.sets[s].images.first() == Some(&image))
+            .filter(move |&&s| !planned || of_plan(s))
     };
     let images = series
         .iter()
@@ -399,7 +404,10 @@ fn course(
     let study_day = nodes.iter().flat_map(|&n| g.files(n)).filter_map(|f| day(&facts[f].study_date)).min();
     let suffix = if window == 0 { String::new() } else { format!("#{}", window + 1) };
     LinkedCourse {
-        patient_id: nodes.first().and_then(|&n| g.files(n).first().map(|&f| facts[f].patient_id.clone())).unwrap_or_default(),
+        patient_id: nodes
+            .first()
+            .and_then(|&n| g.files(n).first().map(|&f| facts[f].patient_id.clone()))
+            .unwrap_or_default(),
         stranger: persons.stranger.get(&person).cloned(),
         key: format!("{}{suffix}", key(g, nodes, by)),
         date: plan_day.or(study_day),

@@ -71,10 +71,10 @@ impl<'a> Graph<'a> {
             .into_iter()
             .map(|file| DoseNode { file, plans: Vec::new(), rung: Rung::None })
             .collect();
-        let series_of_file = series.iter().enumerate().flat_map(|(s, g)| g.files.iter().map(move |&f| (f, s))).collect();
+        let series_of_file =
+            series.iter().enumerate().flat_map(|(s, g)| g.files.iter().map(move |&f| (f, s))).collect();
         let union = Union::new(series.len() + sets.len() + plans.len() + doses.len());
-        let mut g =
-            Self { facts, identity, series, sets, plans, doses, union, notes: BTreeMap::new(), series_of_file };
+        let mut g = Self { facts, identity, series, sets, plans, doses, union, notes: BTreeMap::new(), series_of_file };
         g.link_sets();
         g.link_plans();
         g.link_doses();
@@ -144,8 +144,11 @@ impl<'a> Graph<'a> {
             }
             let me = &self.facts[self.sets[i].file];
             if rung == Rung::SopInstance {
-                let absent =
-                    me.refs.instances.iter().filter(|u| self.identity.resolve(self.facts, self.sets[i].file, u).is_none());
+                let absent = me
+                    .refs
+                    .instances
+                    .iter()
+                    .filter(|u| self.identity.resolve(self.facts, self.sets[i].file, u).is_none());
                 self.sets[i].missing = absent.count() as u32;
             }
             self.sets[i].images = images;
@@ -267,8 +270,7 @@ impl<'a> Graph<'a> {
                 "The structure set that the plan names is not in the export."
             };
             let path = me.path.clone();
-            let (near, rung) =
-                stand_ins(me, self.sets.iter().enumerate().map(|(k, s)| (k, &self.facts[s.file])));
+            let (near, rung) = stand_ins(me, self.sets.iter().enumerate().map(|(k, s)| (k, &self.facts[s.file])));
             match near.as_slice() {
                 [set] => {
                     let target = self.set_node(*set);
@@ -295,7 +297,10 @@ impl<'a> Graph<'a> {
                         "{} structure sets share its frame of reference; which one it was made on is not known.",
                         many.len()
                     );
-                    self.note(node, Note::new(NoteLevel::Caution, "link.ambiguous_structure_set", &path, what, meaning));
+                    self.note(
+                        node,
+                        Note::new(NoteLevel::Caution, "link.ambiguous_structure_set", &path, what, meaning),
+                    );
                 }
             }
         }

@@ -102,8 +102,13 @@ impl Identity {
                 }
             }
         }
-        let mut out =
-            Self { settled, live: Vec::new(), by_uid: BTreeMap::new(), chosen: BTreeMap::new(), copies: BTreeMap::new() };
+        let mut out = Self {
+            settled,
+            live: Vec::new(),
+            by_uid: BTreeMap::new(),
+            chosen: BTreeMap::new(),
+            copies: BTreeMap::new(),
+        };
         let referrers = referrers(facts, &out.settled);
         for (uid, files) in by_uid {
             let versions = versions(facts, &files);
@@ -144,8 +149,11 @@ impl Identity {
         if firsts.len() < 2 {
             return firsts;
         }
-        let kept: BTreeSet<usize> =
-            referrers.iter().filter_map(|&r| nearest(facts, &facts[r], versions)).filter_map(|v| v.first().copied()).collect();
+        let kept: BTreeSet<usize> = referrers
+            .iter()
+            .filter_map(|&r| nearest(facts, &facts[r], versions))
+            .filter_map(|v| v.first().copied())
+            .collect();
         for &i in &firsts {
             if kept.contains(&i) {
                 self.chosen.insert(i, firsts.len());

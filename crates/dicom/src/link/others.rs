@@ -17,8 +17,7 @@ pub(super) fn join_registered(g: &mut Graph<'_>) {
             .filter(|&s| g.face(s).is_some_and(|f| f.patient_id == me.patient_id && f.shares_frame(me)))
             .collect();
         let first_treated = g.plan_node(0);
-        let treated: BTreeSet<usize> =
-            (first_treated..g.dose_node(g.doses.len())).map(|n| g.union.find(n)).collect();
+        let treated: BTreeSet<usize> = (first_treated..g.dose_node(g.doses.len())).map(|n| g.union.find(n)).collect();
         let mut main: BTreeSet<usize> = near.iter().map(|&s| g.union.find(s)).collect();
         main.retain(|r| treated.contains(r));
         if let [main] = main.into_iter().collect::<Vec<_>>().as_slice() {
@@ -40,10 +39,8 @@ pub(super) fn attach(g: &Graph<'_>) -> BTreeMap<usize, Vec<usize>> {
         if !matches!(me.class(), Class::Record | Class::Registration | Class::Companion(_)) {
             continue;
         }
-        let mut nodes: BTreeSet<usize> = me
-            .all_references()
-            .filter_map(|u| g.node_of(g.identity.resolve(facts, file, u)?))
-            .collect();
+        let mut nodes: BTreeSet<usize> =
+            me.all_references().filter_map(|u| g.node_of(g.identity.resolve(facts, file, u)?)).collect();
         if nodes.is_empty() {
             nodes.extend((0..g.series.len()).filter(|&s| {
                 g.face(s).is_some_and(|f| f.patient_id == me.patient_id && me.refs.series.contains(&f.series_uid))
@@ -51,7 +48,8 @@ pub(super) fn attach(g: &Graph<'_>) -> BTreeMap<usize, Vec<usize>> {
         }
         if nodes.is_empty() {
             nodes.extend(
-                (0..g.series.len()).filter(|&s| g.face(s).is_some_and(|f| f.patient_id == me.patient_id && f.shares_frame(me))),
+                (0..g.series.len())
+                    .filter(|&s| g.face(s).is_some_and(|f| f.patient_id == me.patient_id && f.shares_frame(me))),
             );
         }
         out.insert(file, nodes.into_iter().collect());

@@ -33,7 +33,16 @@ fn slice(path: &str, uid: &str, series: &str, z: f64, study: &str, frame: &str) 
 /// CT of three slices, structure set, plan, dose of one patient in `study` with `frame`.
 fn course_of(tag: &str, study: &str, frame: &str) -> Vec<Facts> {
     let mut out: Vec<Facts> = (0..3)
-        .map(|k| slice(&format!("{tag}/ct{k}"), &format!("{tag}.ct{k}"), &format!("{tag}.series"), f64::from(k), study, frame))
+        .map(|k| {
+            slice(
+                &format!("{tag}/ct{k}"),
+                &format!("{tag}.ct{k}"),
+                &format!("{tag}.series"),
+                f64::from(k),
+                study,
+                frame,
+            )
+        })
         .collect();
     let mut set = object(&format!("{tag}/rs"), SET, &format!("{tag}.rs"), "P", study, frame);
     set.refs.instances = (0..3).map(|k| format!("{tag}.ct{k}")).collect();
@@ -58,7 +67,8 @@ fn account(f: &[Facts], l: &Linked, path: &str) -> Account {
 /// The result with positions replaced by paths, to compare runs over differently ordered lists.
 fn readable(f: &[Facts], l: &Linked) -> (Vec<String>, Vec<(String, Account, String)>) {
     let p = |i: usize| f[i].path.clone();
-    let mut accounts: Vec<_> = l.accounts.iter().enumerate().map(|(i, v)| (p(i), v.account, v.reason.clone())).collect();
+    let mut accounts: Vec<_> =
+        l.accounts.iter().enumerate().map(|(i, v)| (p(i), v.account, v.reason.clone())).collect();
     accounts.sort();
     let courses = l
         .courses
@@ -68,7 +78,10 @@ fn readable(f: &[Facts], l: &Linked) -> (Vec<String>, Vec<(String, Account, Stri
             let sets: Vec<_> = c.structure_sets.iter().map(|s| (p(s.file), s.image, s.rung)).collect();
             let plans: Vec<_> = c.plans.iter().map(|s| (p(s.file), s.structure_set, s.rung)).collect();
             let doses: Vec<_> = c.doses.iter().map(|s| (p(s.file), &s.plans, s.rung)).collect();
-            format!("{} {:?} {} {:?} {files:?} {sets:?} {plans:?} {doses:?} {:?}", c.patient_id, c.stranger, c.key, c.date, c.notes)
+            format!(
+                "{} {:?} {} {:?} {files:?} {sets:?} {plans:?} {doses:?} {:?}",
+                c.patient_id, c.stranger, c.key, c.date, c.notes
+            )
         })
         .collect();
     (courses, accounts)
@@ -192,9 +205,8 @@ fn re_exported_images_are_found_by_series_then_by_frame() {
     assert_eq!((c.structure_sets[0].rung, c.structure_sets[0].image), (Rung::FrameOfReference, Some(0)));
     assert!(c.notes.iter().any(|n| n.code == "link.frame_of_reference"));
     // Two CT of that frame: nothing tells which, so none.
-    let again: Vec<Facts> = (0..3)
-        .map(|k| slice(&format!("b/ct{k}"), &format!("b{k}"), "third", f64::from(k), "1", "F"))
-        .collect();
+    let again: Vec<Facts> =
+        (0..3).map(|k| slice(&format!("b/ct{k}"), &format!("b{k}"), "third", f64::from(k), "1", "F")).collect();
     f.extend(again);
     let c = run(&f).courses.remove(0);
     assert_eq!((c.structure_sets[0].rung, c.structure_sets[0].image), (Rung::None, None));

@@ -14,10 +14,15 @@ use rtpipeline_geometry::DoseGrid;
 const ABSOLUTE_MM: f64 = 0.01;
 
 /// Reads the grid; also returns the smallest and largest value in double precision.
-pub(super) fn read(o: &Object, scaling: Option<f64>, findings: &mut Vec<Finding>) -> Result<(DoseGrid, f64, f64), ReadError> {
+pub(super) fn read(
+    o: &Object,
+    scaling: Option<f64>,
+    findings: &mut Vec<Finding>,
+) -> Result<(DoseGrid, f64, f64), ReadError> {
     let invalid = |what: String| ReadError::Invalid { path: o.path.clone(), what };
     let d = &o.data;
-    let scaling = scaling.ok_or_else(|| invalid("DoseGridScaling is missing or unreadable: stored values have no meaning".into()))?;
+    let scaling = scaling
+        .ok_or_else(|| invalid("DoseGridScaling is missing or unreadable: stored values have no meaning".into()))?;
     if scaling <= 0.0 {
         return Err(invalid(format!("DoseGridScaling is {scaling}; it must be positive")));
     }
@@ -92,7 +97,10 @@ fn offsets(o: &Object, layout: &Layout, frame: &Frame, findings: &mut Vec<Findin
         return Ok(vec![0.0]);
     }
     if v.is_empty() {
-        return Err(format!("GridFrameOffsetVector is missing although there are {} frames: their positions are unknown", layout.frames));
+        return Err(format!(
+            "GridFrameOffsetVector is missing although there are {} frames: their positions are unknown",
+            layout.frames
+        ));
     }
     if v.len() != layout.frames {
         return Err(format!("GridFrameOffsetVector has {} values for {} frames", v.len(), layout.frames));
@@ -118,6 +126,10 @@ fn irregular(sorted: &[f64], findings: &mut Vec<Finding>) {
     if let (Some(a), Some(b)) = (gaps.first(), gaps.last())
         && b - a > f64::max(0.01, 0.01 * gaps[gaps.len() / 2])
     {
-        note(findings, "irregular_offsets", format!("plane distances run from {a} to {b} mm; the true planes are used"));
+        note(
+            findings,
+            "irregular_offsets",
+            format!("plane distances run from {a} to {b} mm; the true planes are used"),
+        );
     }
 }

@@ -6,7 +6,8 @@ use dicom_dictionary_std::tags as t;
 
 /// Reads one item of BeamSequence or IonBeamSequence.
 pub(super) fn read(b: &DataSet) -> Beam {
-    let points: Vec<&DataSet> = b.items(t::CONTROL_POINT_SEQUENCE).iter().chain(b.items(t::ION_CONTROL_POINT_SEQUENCE)).collect();
+    let points: Vec<&DataSet> =
+        b.items(t::CONTROL_POINT_SEQUENCE).iter().chain(b.items(t::ION_CONTROL_POINT_SEQUENCE)).collect();
     let all = |tag| -> Vec<f64> { points.iter().filter_map(|p| p.number(tag)).collect() };
     let mut energies = all(t::NOMINAL_BEAM_ENERGY);
     energies.sort_by(f64::total_cmp);

@@ -114,7 +114,9 @@ fn last_time(sessions: &[&DataSet]) -> Option<String> {
     sessions
         .iter()
         .flat_map(|s| {
-            [t::CONTROL_POINT_DELIVERY_SEQUENCE, t::ION_CONTROL_POINT_DELIVERY_SEQUENCE].into_iter().flat_map(|q| s.items(q))
+            [t::CONTROL_POINT_DELIVERY_SEQUENCE, t::ION_CONTROL_POINT_DELIVERY_SEQUENCE]
+                .into_iter()
+                .flat_map(|q| s.items(q))
         })
         .filter_map(|c| c.code(t::TREATMENT_CONTROL_POINT_TIME))
         .max()
@@ -125,8 +127,9 @@ fn delivered_dose(sessions: &[&DataSet]) -> Option<f64> {
     let mut sums: BTreeMap<i64, f64> = BTreeMap::new();
     for r in sessions.iter().flat_map(|s| s.items(t::REFERENCED_CALCULATED_DOSE_REFERENCE_SEQUENCE)) {
         if let Some(v) = r.number(t::CALCULATED_DOSE_REFERENCE_DOSE_VALUE) {
-            let number =
-                r.int(t::REFERENCED_DOSE_REFERENCE_NUMBER).or_else(|| r.int(t::REFERENCED_CALCULATED_DOSE_REFERENCE_NUMBER));
+            let number = r
+                .int(t::REFERENCED_DOSE_REFERENCE_NUMBER)
+                .or_else(|| r.int(t::REFERENCED_CALCULATED_DOSE_REFERENCE_NUMBER));
             *sums.entry(number.unwrap_or(-1)).or_insert(0.0) += v;
         }
     }

@@ -37,7 +37,11 @@ pub(super) fn read_contours(item: &DataSet, r: &mut Roi) {
         };
         let (triples, rest) = numbers.as_chunks::<3>();
         if !rest.is_empty() {
-            note(&mut r.findings, "partial_point", format!("contour {n} ends with {} numbers that make no point", rest.len()));
+            note(
+                &mut r.findings,
+                "partial_point",
+                format!("contour {n} ends with {} numbers that make no point", rest.len()),
+            );
         }
         let stated = c.int(t::NUMBER_OF_CONTOUR_POINTS);
         if stated.is_some_and(|s| s != triples.len() as i64) {
@@ -53,7 +57,11 @@ pub(super) fn read_contours(item: &DataSet, r: &mut Roi) {
         }
         let largest = triples.iter().flatten().fold(0.0_f64, |m, v| m.max(v.abs()));
         if largest > IMPOSSIBLE_MM {
-            note(&mut r.findings, "impossible_coordinate", format!("contour {n} was dropped: it reaches {largest:.0} mm"));
+            note(
+                &mut r.findings,
+                "impossible_coordinate",
+                format!("contour {n} was dropped: it reaches {largest:.0} mm"),
+            );
             continue;
         }
         if largest > SUSPICIOUS_MM {
@@ -64,11 +72,19 @@ pub(super) fn read_contours(item: &DataSet, r: &mut Roi) {
         let kind = match keyword.as_deref().map(|k| (k, ContourKind::from_keyword(k))) {
             Some((_, Some(kind))) => kind,
             None => {
-                note(&mut r.findings, "no_geometric_type", "a contour has no geometric type; one of 3 or more points was taken as closed");
+                note(
+                    &mut r.findings,
+                    "no_geometric_type",
+                    "a contour has no geometric type; one of 3 or more points was taken as closed",
+                );
                 if points.len() >= 3 { ContourKind::ClosedPlanar } else { ContourKind::Point }
             }
             Some((k, None)) => {
-                note(&mut r.findings, "unknown_geometric_type", format!("contour {n} of the unknown type {k} was dropped"));
+                note(
+                    &mut r.findings,
+                    "unknown_geometric_type",
+                    format!("contour {n} of the unknown type {k} was dropped"),
+                );
                 continue;
             }
         };

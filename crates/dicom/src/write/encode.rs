@@ -31,8 +31,9 @@ impl Build {
             b"LO" | b"PN" => 64,
             _ => usize::MAX,
         };
-        let v: String = v.chars().filter(|c| !c.is_control()).take(most).collect();
-        self.push(tag, *vr, v.into_bytes());
+        let cut = |v: &str| v.chars().filter(|c| !c.is_control()).take(most).collect::<String>();
+        let v: Vec<String> = v.split('\\').map(cut).collect();
+        self.push(tag, *vr, v.join("\\").into_bytes());
         self
     }
     /// A text of one value: backslashes, which divide values, become slashes.
@@ -108,7 +109,8 @@ fn data_set(out: &mut Vec<u8>, d: &DataSet, explicit: bool) -> Result<(), String
             out.extend_from_slice(&n.to_le_bytes());
         } else {
             out.extend_from_slice(&e.vr.0);
-            let n = u16::try_from(n).map_err(|_| format!("element {} has {n} bytes, too long for explicit VR", e.tag))?;
+            let n =
+                u16::try_from(n).map_err(|_| format!("element {} has {n} bytes, too long for explicit VR", e.tag))?;
             out.extend_from_slice(&n.to_le_bytes());
         }
         out.extend_from_slice(&value);

@@ -71,10 +71,14 @@ pub fn write_image_series(folder: &Path, spec: &ImageSpec<'_>) -> Result<Vec<Wri
             .one(t::SERIES_DESCRIPTION, b"LO", spec.description)
             .int(t::INSTANCE_NUMBER, k as i64 + 1)
             .int(t::ACQUISITION_NUMBER, 1)
-            .text(t::IMAGE_TYPE, b"CS", match spec.kind {
-                ImageKind::Ct => "ORIGINAL\\PRIMARY\\AXIAL",
-                ImageKind::Mr => "ORIGINAL\\PRIMARY\\M",
-            })
+            .text(
+                t::IMAGE_TYPE,
+                b"CS",
+                match spec.kind {
+                    ImageKind::Ct => "ORIGINAL\\PRIMARY\\AXIAL",
+                    ImageKind::Mr => "ORIGINAL\\PRIMARY\\M",
+                },
+            )
             .text(t::SERIES_DATE, b"DA", &spec.context.study_date)
             .text(t::SERIES_TIME, b"TM", &spec.context.study_time)
             .text(t::PATIENT_POSITION, b"CS", spec.patient_position)
@@ -89,6 +93,9 @@ pub fn write_image_series(folder: &Path, spec: &ImageSpec<'_>) -> Result<Vec<Wri
         kind_attributes(&mut b, spec.kind);
         for (tag, vr, value) in spec.extra {
             b.text(*tag, vr, value);
+        }
+        if b.data.get(t::BODY_PART_EXAMINED).is_none() {
+            b.text(t::LATERALITY, b"CS", "");
         }
         b.decimals(t::IMAGE_POSITION_PATIENT, &g.world([0.0, 0.0, k as f64]))
             .and_then(|b| b.decimals(t::IMAGE_ORIENTATION_PATIENT, &[r[0], r[1], r[2], c[0], c[1], c[2]]))

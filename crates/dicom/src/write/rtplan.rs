@@ -88,10 +88,15 @@ fn build(spec: &PlanSpec<'_>) -> Result<Build, String> {
         .text(t::RT_PLAN_GEOMETRY, b"CS", "PATIENT")
         .text(t::APPROVAL_STATUS, b"CS", spec.approval);
     if spec.approval == "APPROVED" {
-        b.text(t::REVIEW_DATE, b"DA", spec.date).text(t::REVIEW_TIME, b"TM", spec.time).text(t::REVIEWER_NAME, b"PN", "");
+        b.text(t::REVIEW_DATE, b"DA", spec.date).text(t::REVIEW_TIME, b"TM", spec.time).text(
+            t::REVIEWER_NAME,
+            b"PN",
+            "",
+        );
     }
     let mut set = Build::default();
-    set.uid(t::REFERENCED_SOP_CLASS_UID, STRUCTURE_SET_CLASS).uid(t::REFERENCED_SOP_INSTANCE_UID, spec.structure_set_uid);
+    set.uid(t::REFERENCED_SOP_CLASS_UID, STRUCTURE_SET_CLASS)
+        .uid(t::REFERENCED_SOP_INSTANCE_UID, spec.structure_set_uid);
     b.items(t::REFERENCED_STRUCTURE_SET_SEQUENCE, vec![set]);
     let mut target = Build::default();
     target
@@ -122,8 +127,12 @@ fn build(spec: &PlanSpec<'_>) -> Result<Build, String> {
     let mut setup = Build::default();
     setup.int(t::PATIENT_SETUP_NUMBER, 1).text(t::PATIENT_POSITION, b"CS", spec.patient_position);
     b.items(t::PATIENT_SETUP_SEQUENCE, vec![setup]);
-    let beams =
-        spec.beams.iter().enumerate().map(|(n, beam)| build_beam(spec, n as i64 + 1, beam)).collect::<Result<Vec<_>, _>>()?;
+    let beams = spec
+        .beams
+        .iter()
+        .enumerate()
+        .map(|(n, beam)| build_beam(spec, n as i64 + 1, beam))
+        .collect::<Result<Vec<_>, _>>()?;
     if !beams.is_empty() {
         b.items(t::BEAM_SEQUENCE, beams);
     }

@@ -123,7 +123,10 @@ impl SourceImages {
 
     /// Frame of reference module.
     pub(super) fn frame(&self, b: &mut Build) {
-        b.uid(t::FRAME_OF_REFERENCE_UID, &self.frame_of_reference_uid)
-            .one(t::POSITION_REFERENCE_INDICATOR, b"LO", &self.position_reference);
+        b.uid(t::FRAME_OF_REFERENCE_UID, &self.frame_of_reference_uid).one(
+            t::POSITION_REFERENCE_INDICATOR,
+            b"LO",
+            &self.position_reference,
+        );
     }
 }

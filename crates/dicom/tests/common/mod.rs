@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// A path below `data` of the shared folder; `None`, with a printed reason, if the folder is not there.
+#[allow(dead_code)]
 pub(crate) fn shared(rel: &str) -> Option<PathBuf> {
     let root = std::env::var_os("RTPIPELINE_SHARED")
         .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);

@@ -49,7 +49,11 @@ pub fn run_unit_file(path: &Path, run: ChildRunner) -> i32 {
             FailureKind::Data => EXIT_DATA,
             FailureKind::Config => EXIT_CONFIG,
             FailureKind::Bug => EXIT_INTERNAL,
-            FailureKind::Crash | FailureKind::Skipped | FailureKind::Program | FailureKind::Resources | FailureKind::Interrupted => EXIT_TRANSIENT,
+            FailureKind::Crash
+            | FailureKind::Skipped
+            | FailureKind::Program
+            | FailureKind::Resources
+            | FailureKind::Interrupted => EXIT_TRANSIENT,
         },
     };
     let (output, error) = match result {
@@ -102,7 +106,8 @@ fn keep_panics() {
                 return before(info);
             }
             let text = payload_text(info.payload());
-            let place = info.location().map(|l| format!(" (at {}:{}:{})", l.file(), l.line(), l.column())).unwrap_or_default();
+            let place =
+                info.location().map(|l| format!(" (at {}:{}:{})", l.file(), l.line(), l.column())).unwrap_or_default();
             PANIC.set(Some(format!("{text}{place}")));
         }));
     });
@@ -117,7 +122,10 @@ fn payload_text(payload: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Carries out a unit inside a pool of the given size; a panic becomes an error, and the second value is true.
-pub(crate) fn carry_out(threads: usize, unit: impl FnOnce() -> Result<Output, UnitError> + Send) -> (Result<Output, UnitError>, bool) {
+pub(crate) fn carry_out(
+    threads: usize,
+    unit: impl FnOnce() -> Result<Output, UnitError> + Send,
+) -> (Result<Output, UnitError>, bool) {
     let pool = match rayon::ThreadPoolBuilder::new().num_threads(threads.max(1)).build() {
         Ok(p) => p,
         Err(e) => return (Err(UnitError::memory(format!("no threads could be started: {e}"))), false),
@@ -126,7 +134,10 @@ pub(crate) fn carry_out(threads: usize, unit: impl FnOnce() -> Result<Output, Un
 }
 
 /// As [`carry_out`], in a pool that is there.
-pub(crate) fn carry_out_in(pool: &rayon::ThreadPool, unit: impl FnOnce() -> Result<Output, UnitError> + Send) -> (Result<Output, UnitError>, bool) {
+pub(crate) fn carry_out_in(
+    pool: &rayon::ThreadPool,
+    unit: impl FnOnce() -> Result<Output, UnitError> + Send,
+) -> (Result<Output, UnitError>, bool) {
     keep_panics();
     pool.install(|| {
         INSIDE.set(true);
@@ -136,7 +147,11 @@ pub(crate) fn carry_out_in(pool: &rayon::ThreadPool, unit: impl FnOnce() -> Resu
             Ok(r) => (r, false),
             Err(payload) => {
                 let text = PANIC.take().unwrap_or_else(|| payload_text(&*payload));
-                (Err(UnitError::bug(format!("panic: {text}")).hint("this is a defect of the program: please report it with the log of the unit")), true)
+                (
+                    Err(UnitError::bug(format!("panic: {text}"))
+                        .hint("this is a defect of the program: please report it with the log of the unit")),
+                    true,
+                )
             }
         }
     })

@@ -54,7 +54,9 @@ pub(crate) fn run_isolated(dir: &Path, unit: &UnitFile, memory_limit: Option<u64
     let path = dir.join("unit.json");
     let prepared = unit_file::write(&path, unit, UNIT_LIMIT).map_err(|e| UnitError::bug(e.to_string()));
     let log = prepared.and_then(|()| open_log(&unit.log).map_err(UnitError::from));
-    let (log, (read, write)) = match log.and_then(|l| Ok((l, rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(std::io::Error::from)?))) {
+    let (log, (read, write)) = match log
+        .and_then(|l| Ok((l, rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(std::io::Error::from)?)))
+    {
         Ok(x) => x,
         Err(mut e) => {
             e.kind = if e.kind == FailureKind::Data { FailureKind::Resources } else { e.kind };
@@ -107,13 +109,14 @@ fn build(unit: &UnitFile, report: OwnedFd, memory_limit: Option<u64>, log: &File
 }
 
 fn own(mut builder: procspawn::Builder, argument: String, tell: &Sender<Start>, join: &Receiver<()>) {
-    let mut handle = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.spawn(argument, child_entry))) {
-        Ok(h) => h,
-        Err(_) => {
-            let _ = tell.send(Start::Failed("the temporary folder cannot be used".into()));
-            return;
-        }
-    };
+    let mut handle =
+        match std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| builder.spawn(argument, child_entry))) {
+            Ok(h) => h,
+            Err(_) => {
+                let _ = tell.send(Start::Failed("the temporary folder cannot be used".into()));
+                return;
+            }
+        };
     drop(builder);
     if handle.pid().is_none() {
         let why = handle.join().err().map_or_else(|| "unknown reason".into(), |e| e.to_string());
@@ -190,10 +193,7 @@ fn supervise(
             }
             continue;
         }
-        if dead_since.is_none()
-            && connected
-            && rustix::process::test_kill_process(pid).is_err()
-        {
+        if dead_since.is_none() && connected && rustix::process::test_kill_process(pid).is_err() {
             // Reaped by its owner before we looked (it could not be talked to).
             break None;
         }
@@ -232,7 +232,8 @@ fn supervise(
         let h = heard.lock().unwrap_or_else(PoisonError::into_inner);
         h.1.last(6)
     };
-    let evidence = Evidence { ended, connected, peak, low_memory, memory_limit, oom_killed: machine::oom_kills() > kills, tail };
+    let evidence =
+        Evidence { ended, connected, peak, low_memory, memory_limit, oom_killed: machine::oom_kills() > kills, tail };
     conclude(unit, stopped.map(|s| s.0), &evidence)
 }
 
@@ -242,8 +243,11 @@ fn reason_to_stop(unit: &UnitFile, cancel: &Cancel, started: Instant, connected:
     }
     if let Some(limit) = unit.time_limit.filter(|&l| started.elapsed() >= l) {
         return Some(
-            UnitError::new(FailureKind::Resources, format!("it did not end within its time limit of {} s", limit.as_secs_f64()))
-                .hint("raise the time limit of the stage"),
+            UnitError::new(
+                FailureKind::Resources,
+                format!("it did not end within its time limit of {} s", limit.as_secs_f64()),
+            )
+            .hint("raise the time limit of the stage"),
         );
     }
     (!connected && started.elapsed() >= START_LIMIT)
@@ -285,29 +289,35 @@ struct Evidence {
 fn conclude(unit: &UnitFile, stopped: Option<UnitError>, e: &Evidence) -> Isolated {
     let cpu = e.ended.map_or(0.0, |x| x.cpu_seconds);
     let read = unit_file::read::<ResultFile>(&unit.result, RESULT_LIMIT);
-    if let Ok(r) = read {
-        if r.fingerprint == unit.fingerprint {
-            let result = match (r.output, r.error) {
-                (Some(o), None) => Ok(o),
-                // In a child a panic costs the child only, like any other crash, and may be tried again.
-                (None, Some(mut err)) if r.panicked => {
-                    err.kind = FailureKind::Crash;
-                    Err(err)
-                }
-                (None, Some(err)) => Err(err),
-                _ => Err(UnitError::bug("the child returned neither a result nor an error")),
-            };
-            return Isolated { result, cpu_seconds: cpu, peak_memory: r.peak_memory.max(e.peak) };
-        }
+    if let Ok(r) = read
+        && r.fingerprint == unit.fingerprint
+    {
+        let result = match (r.output, r.error) {
+            (Some(o), None) => Ok(o),
+            // In a child a panic costs the child only, like any other crash, and may be tried again.
+            (None, Some(mut err)) if r.panicked => {
+                err.kind = FailureKind::Crash;
+                Err(err)
+            }
+            (None, Some(err)) => Err(err),
+            _ => Err(UnitError::bug("the child returned neither a result nor an error")),
+        };
+        return Isolated { result, cpu_seconds: cpu, peak_memory: r.peak_memory.max(e.peak) };
     }
     if let Some(why) = stopped {
         return Isolated { result: Err(why), cpu_seconds: cpu, peak_memory: e.peak };
     }
     let said = if e.tail.is_empty() { String::new() } else { format!("; it said: {}", e.tail) };
     let error = match e.ended.map(|x| x.exit) {
-        _ if memory_text::find(&e.tail) == Some("memory allocation failed") => UnitError::memory(format!("the child process could not get memory{said}")),
-        Some(Exit::Signal(9)) if memory_is_the_cause(e) => UnitError::memory(format!("the child process was killed by the system{said}")),
-        Some(exit) if !e.connected => crash(format!("the child process died before it connected ({}){said}", exit_text(exit))),
+        _ if memory_text::find(&e.tail) == Some("memory allocation failed") => {
+            UnitError::memory(format!("the child process ran out of memory{said}"))
+        }
+        Some(Exit::Signal(9)) if memory_is_the_cause(e) => {
+            UnitError::memory(format!("the child process was killed by the system as it was out of memory{said}"))
+        }
+        Some(exit) if !e.connected => {
+            crash(format!("the child process died before it connected ({}){said}", exit_text(exit)))
+        }
         Some(Exit::Code(0)) => crash(format!("the child process ended without a result{said}")),
         Some(exit) => crash(format!("the child process died with {}{said}", exit_text(exit))),
         None => crash(format!("the child process vanished{said}")),

@@ -79,14 +79,16 @@ pub(crate) enum FileError {
 /// Writes a value and its checksum beside the final place and renames it; readable by us alone.
 pub(crate) fn write<T: Serialize>(path: &Path, value: &T, limit: u64) -> Result<(), FileError> {
     let io = |source| FileError::Io { path: path.to_owned(), source };
-    let mut body = serde_json::to_vec(value).map_err(|e| FileError::Damaged { path: path.to_owned(), reason: e.to_string() })?;
+    let mut body =
+        serde_json::to_vec(value).map_err(|e| FileError::Damaged { path: path.to_owned(), reason: e.to_string() })?;
     let sum = blake3::hash(&body).to_hex();
     body.extend_from_slice(format!("\nblake3 {sum}\n").as_bytes());
     if body.len() as u64 > limit {
         return Err(FileError::TooLarge { path: path.to_owned(), limit });
     }
     let tmp = path.with_extension("tmp");
-    let mut f = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&tmp).map_err(io)?;
+    let mut f =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&tmp).map_err(io)?;
     f.write_all(&body).map_err(io)?;
     std::fs::rename(&tmp, path).map_err(io)
 }

@@ -92,7 +92,7 @@ pub(crate) struct Dispatcher<'s, S> {
     memory_used: u64,
     alone: bool,
     free_gpus: BTreeSet<String>,
-    delayed: BTreeMap<(Instant, usize), ()>,
+    delayed: BTreeSet<(Instant, usize)>,
     started: Instant,
     threads: usize,
     report: RunReport,
@@ -136,7 +136,7 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
             memory_used: 0,
             alone: false,
             free_gpus: shared.options.gpus.iter().cloned().collect(),
-            delayed: BTreeMap::new(),
+            delayed: BTreeSet::new(),
             started: Instant::now(),
             threads: 0,
             report: RunReport { run_id: shared.options.run_id.clone(), ..RunReport::default() },
@@ -192,7 +192,7 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
     }
 
     fn receive(&mut self, answers: &Receiver<Answer>) {
-        let wait = self.delayed.keys().next().map_or(TICK, |(t, _)| t.saturating_duration_since(Instant::now()).min(TICK));
+        let wait = self.delayed.first().map_or(TICK, |(t, _)| t.saturating_duration_since(Instant::now()).min(TICK));
         match answers.recv_timeout(wait) {
             Ok(a) => self.take(a),
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
@@ -242,7 +242,7 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
 
     fn wake_delayed(&mut self) {
         let now = Instant::now();
-        while let Some((&(t, number), ())) = self.delayed.first_key_value() {
+        while let Some(&(t, number)) = self.delayed.first() {
             if t > now {
                 break;
             }
@@ -302,7 +302,9 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
     fn untried(&mut self, stage: usize, id: &UnitId, unit: Option<&Planned>, error: UnitError, cause: Option<UnitId>) {
         match record_untried(self.shared, self.graph.stages[stage].version, id, unit, error, cause) {
             Ok(f) => self.report.failures.push(f),
-            Err(e) => self.log.emit(Event::Warning { message: format!("the failure of {id} could not be recorded: {e}") }),
+            Err(e) => {
+                self.log.emit(Event::Warning { message: format!("the failure of {id} could not be recorded: {e}") })
+            }
         }
     }
 
@@ -338,7 +340,13 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
             }
         };
         let to_run = units.iter().filter(|u| matches!(u.verdict, Verdict::Stale(_))).count();
-        self.log.emit(Event::Planned { stage: name.to_owned(), scope, units: units.len(), to_run, unplanned: self.unplanned });
+        self.log.emit(Event::Planned {
+            stage: name.to_owned(),
+            scope,
+            units: units.len(),
+            to_run,
+            unplanned: self.unplanned,
+        });
         self.nodes[stage][subject] = Node::Open { left: to_run, failed: None };
         for u in units {
             match &u.verdict {
@@ -401,7 +409,18 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
             Order::SmallestFirst => (memory, bytes),
         };
         let key = (size.0, size.1, self.graph.rank[subject], stage, number);
-        let live = Live { unit: Arc::new(unit), stage, subject, key, attempts: 0, counted: 0, memory, alone: false, overtaken: 0, running: None };
+        let live = Live {
+            unit: Arc::new(unit),
+            stage,
+            subject,
+            key,
+            attempts: 0,
+            counted: 0,
+            memory,
+            alone: false,
+            overtaken: 0,
+            running: None,
+        };
         self.units.insert(number, live);
         self.stages[stage].ready.insert(key, number);
     }
@@ -556,7 +575,8 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
         let Some(u) = self.units.get_mut(&number) else { unreachable!("the unit was just looked at") };
         u.attempts += 1;
         u.running = Some(Running { generation, peers, memory, gpus: gpus.clone() });
-        let job = UnitJob { number, stage, unit: Arc::clone(&u.unit), attempt: u.attempts, threads, gpus: gpus.clone() };
+        let job =
+            UnitJob { number, stage, unit: Arc::clone(&u.unit), attempt: u.attempts, threads, gpus: gpus.clone() };
         let event = Event::Started {
             unit: u.unit.id.clone(),
             fingerprint: u.unit.fingerprint.clone().unwrap_or_default(),
@@ -619,7 +639,15 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
         }
     }
 
-    fn succeeded(&mut self, stage: usize, subject: usize, unit: UnitId, part_failures: usize, attempts: u32, attempt: &Attempt) {
+    fn succeeded(
+        &mut self,
+        stage: usize,
+        subject: usize,
+        unit: UnitId,
+        part_failures: usize,
+        attempts: u32,
+        attempt: &Attempt,
+    ) {
         let s = &mut self.stages[stage];
         s.numbers.done += 1;
         s.numbers.part_failures += part_failures;
@@ -646,7 +674,14 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
         self.close_if_done(stage, subject);
     }
 
-    fn out_of_memory(&mut self, number: usize, failure: FailureRecord, generation: u64, running: usize, was_alone: bool) {
+    fn out_of_memory(
+        &mut self,
+        number: usize,
+        failure: FailureRecord,
+        generation: u64,
+        running: usize,
+        was_alone: bool,
+    ) {
         if was_alone {
             return self.fail(number, failure);
         }
@@ -688,15 +723,25 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
             return self.fail(number, failure);
         }
         let delay = backoff(policy.backoff, u.counted, u.unit.fingerprint.as_deref().unwrap_or_default());
-        self.delayed.insert((Instant::now() + delay, number), ());
+        self.delayed.insert((Instant::now() + delay, number));
         let unit = u.unit.id.clone();
-        self.log.emit(Event::Retry { unit, attempt: failure.attempts, delay_seconds: delay.as_secs_f64(), error: failure.error });
+        self.log.emit(Event::Retry {
+            unit,
+            attempt: failure.attempts,
+            delay_seconds: delay.as_secs_f64(),
+            error: failure.error,
+        });
     }
 
     fn fail(&mut self, number: usize, failure: FailureRecord) {
         let Some(u) = self.units.remove(&number) else { return };
         self.stages[u.stage].numbers.failed += 1;
-        self.log.emit(Event::Failed { unit: u.unit.id.clone(), attempts: failure.attempts, error: failure.error.clone(), carried_over: false });
+        self.log.emit(Event::Failed {
+            unit: u.unit.id.clone(),
+            attempts: failure.attempts,
+            error: failure.error.clone(),
+            carried_over: false,
+        });
         self.report.failures.push(failure);
         self.mark_failed(u.stage, u.subject, &u.unit.id);
         self.one_less(u.stage, u.subject);
@@ -711,11 +756,8 @@ impl<'s, S: Subject + Sync> Dispatcher<'s, S> {
         report.seconds = self.started.elapsed().as_secs_f64();
         let (now, peak) = machine::resident(std::process::id()).unwrap_or_default();
         report.peak_memory = report.peak_memory.max(now).max(peak);
-        report.stages = self
-            .stages
-            .into_iter()
-            .map(|s| StageReport { fewest_workers: s.workers.fewest(), ..s.numbers })
-            .collect();
+        report.stages =
+            self.stages.into_iter().map(|s| StageReport { fewest_workers: s.workers.fewest(), ..s.numbers }).collect();
         report.failures.sort_by(|a, b| a.id.cmp(&b.id));
         let sum = |f: fn(&StageReport) -> usize| report.stages.iter().map(f).sum();
         let event = Event::RunFinished {

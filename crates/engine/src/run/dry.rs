@@ -14,10 +14,17 @@ pub(crate) fn plan_all<S: Subject>(graph: &Graph<'_, S>, shared: &Shared<'_>) ->
     // Whether all units of a stage are fresh for a subject.
     let mut settled = vec![vec![false; graph.subjects.len()]; graph.stages.len()];
     for (i, info) in graph.stages.iter().enumerate() {
-        let mut numbers = StageReport { stage: info.name.to_owned(), fewest_workers: info.policy.workers, ..StageReport::default() };
+        let mut numbers =
+            StageReport { stage: info.name.to_owned(), fewest_workers: info.policy.workers, ..StageReport::default() };
         for &s in &order {
             let waits = info.done.iter().chain(&info.after).find(|&&n| !settled[n][s]);
-            let estimated = |reason: String| PlannedUnit { id: graph.whole(i, s), fresh: false, reason, resources: Resources::default(), estimated: true };
+            let estimated = |reason: String| PlannedUnit {
+                id: graph.whole(i, s),
+                fresh: false,
+                reason,
+                resources: Resources::default(),
+                estimated: true,
+            };
             if let Some(&n) = waits {
                 report.planned.push(estimated(format!("known after stage {}", graph.stages[n].name)));
                 continue;
@@ -44,7 +51,9 @@ pub(crate) fn plan_all<S: Subject>(graph: &Graph<'_, S>, shared: &Shared<'_>) ->
 fn line(u: Planned) -> PlannedUnit {
     let (fresh, reason) = match u.verdict {
         Verdict::Fresh { .. } => (true, String::new()),
-        Verdict::CarriedOver(e) => (false, format!("failed before with the same inputs and will not be tried again: {e}")),
+        Verdict::CarriedOver(e) => {
+            (false, format!("failed before with the same inputs and will not be tried again: {e}"))
+        }
         Verdict::Stale(r) => (false, r),
         Verdict::Broken(e) => (false, e.to_string()),
     };

@@ -38,9 +38,21 @@ impl<'a, S: Subject> Graph<'a, S> {
             for n in &e.needs {
                 match names.iter().position(|x| *x == n.stage()) {
                     Some(at) if at < i => {}
-                    Some(_) => return Err(EngineError::Pipeline(format!("stage {} needs {}, which does not come before it", names[i], n.stage()))),
+                    Some(_) => {
+                        return Err(EngineError::Pipeline(format!(
+                            "stage {} needs {}, which does not come before it",
+                            names[i],
+                            n.stage()
+                        )));
+                    }
                     None if matches!(n, Need::After(_)) => {}
-                    None => return Err(EngineError::Pipeline(format!("stage {} needs {}, which is not in the pipeline", names[i], n.stage()))),
+                    None => {
+                        return Err(EngineError::Pipeline(format!(
+                            "stage {} needs {}, which is not in the pipeline",
+                            names[i],
+                            n.stage()
+                        )));
+                    }
                 }
             }
         }
@@ -50,7 +62,9 @@ impl<'a, S: Subject> Graph<'a, S> {
             .iter()
             .map(|&i| {
                 let e = &pipeline.stages[i];
-                let of = |want: fn(&Need) -> bool| e.needs.iter().filter(|n| want(n)).filter_map(|n| index.get(n.stage()).copied()).collect();
+                let of = |want: fn(&Need) -> bool| {
+                    e.needs.iter().filter(|n| want(n)).filter_map(|n| index.get(n.stage()).copied()).collect()
+                };
                 StageInfo {
                     stage: e.stage.as_ref(),
                     name: names[i],
@@ -89,7 +103,10 @@ fn check_scopes(scopes: &[Vec<String>]) -> Result<(), EngineError> {
     let mut seen = BTreeSet::new();
     for s in scopes {
         if s.is_empty() || !s.iter().all(|c| is_file_name(c)) {
-            return Err(EngineError::Pipeline(format!("`{}` cannot be a scope: every part must be usable as a file name", s.join("/"))));
+            return Err(EngineError::Pipeline(format!(
+                "`{}` cannot be a scope: every part must be usable as a file name",
+                s.join("/")
+            )));
         }
         if !seen.insert(s) {
             return Err(EngineError::Pipeline(format!("two subjects have the scope {}", s.join("/"))));
@@ -105,7 +122,10 @@ pub(crate) fn is_file_name(s: &str) -> bool {
 
 /// Indices of the stages to be run: those asked for and, in turn, those whose success they need.
 fn select<S>(pipeline: &Pipeline<S>, names: &[&'static str], options: &RunOptions) -> Result<Vec<usize>, EngineError> {
-    let unknown = |name: &String| EngineError::UnknownStage { name: name.clone(), known: names.iter().map(|n| (*n).to_owned()).collect() };
+    let unknown = |name: &String| EngineError::UnknownStage {
+        name: name.clone(),
+        known: names.iter().map(|n| (*n).to_owned()).collect(),
+    };
     if let crate::options::Force::Stages(s) = &options.force
         && let Some(n) = s.iter().find(|n| !names.contains(&n.as_str()))
     {

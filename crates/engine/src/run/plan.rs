@@ -13,7 +13,9 @@ use std::time::SystemTime;
 /// What is to be done with a planned unit.
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
-    Fresh { part_failures: usize },
+    Fresh {
+        part_failures: usize,
+    },
     CarriedOver(UnitError),
     Stale(String),
     /// It cannot be done, for example because an input is missing.
@@ -32,7 +34,13 @@ pub(crate) struct Planned {
 }
 
 /// Plans a stage for a subject. With `write`, records and failures are brought into line with the plan.
-pub(crate) fn plan<S: Subject>(graph: &Graph<'_, S>, shared: &Shared<'_>, stage: usize, subject: usize, write: bool) -> Result<Vec<Planned>, UnitError> {
+pub(crate) fn plan<S: Subject>(
+    graph: &Graph<'_, S>,
+    shared: &Shared<'_>,
+    stage: usize,
+    subject: usize,
+    write: bool,
+) -> Result<Vec<Planned>, UnitError> {
     let info = &graph.stages[stage];
     let cx = PlanContext { roots: &shared.options.roots };
     let units = catch_unwind(AssertUnwindSafe(|| info.stage.erased_plan(&cx, &graph.subjects[subject])))
@@ -52,10 +60,15 @@ fn check_parts(stage: &str, units: &[Unit<Value>]) -> Result<(), UnitError> {
         if let Some(p) = &u.part
             && !is_file_name(p)
         {
-            return Err(UnitError::bug(format!("stage {stage} planned a part called `{p}`, which cannot be a file name")));
+            return Err(UnitError::bug(format!(
+                "stage {stage} planned a part called `{p}`, which cannot be a file name"
+            )));
         }
         if !seen.insert(&u.part) {
-            return Err(UnitError::bug(format!("stage {stage} planned the part {} twice", u.part.as_deref().unwrap_or("(whole)"))));
+            return Err(UnitError::bug(format!(
+                "stage {stage} planned the part {} twice",
+                u.part.as_deref().unwrap_or("(whole)")
+            )));
         }
     }
     Ok(())
@@ -64,7 +77,14 @@ fn check_parts(stage: &str, units: &[Unit<Value>]) -> Result<(), UnitError> {
 fn look(shared: &Shared<'_>, whole: &UnitId, version: u32, unit: Unit<Value>) -> Planned {
     let id = UnitId { part: unit.part, ..whole.clone() };
     let (roots, run_dir) = (&shared.options.roots, &shared.options.run_dir);
-    let mut planned = Planned { id, fingerprint: None, task: unit.task, inputs: Vec::new(), resources: unit.resources, verdict: Verdict::Stale(String::new()) };
+    let mut planned = Planned {
+        id,
+        fingerprint: None,
+        task: unit.task,
+        inputs: Vec::new(),
+        resources: unit.resources,
+        verdict: Verdict::Stale(String::new()),
+    };
     let digested = match store::digest_inputs(roots, &shared.digests, &planned.id, &unit.inputs) {
         Ok(d) => d,
         Err(e) => {
@@ -75,7 +95,8 @@ fn look(shared: &Shared<'_>, whole: &UnitId, version: u32, unit: Unit<Value>) ->
     let fp = fingerprint(&planned.id.stage, version, &planned.task, &digested);
     planned.inputs = store::to_records(digested);
     let forced = shared.options.force.covers(&planned.id.stage);
-    let (freshness, record) = store::check(run_dir, roots, &shared.digests, &planned.id, version, &planned.task, &planned.inputs, &fp);
+    let (freshness, record) =
+        store::check(run_dir, roots, &shared.digests, &planned.id, version, &planned.task, &planned.inputs, &fp);
     let part_failures = record.map_or(0, |r| r.failures.len());
     planned.verdict = match freshness {
         _ if forced => Verdict::Stale("asked for".into()),
@@ -86,7 +107,9 @@ fn look(shared: &Shared<'_>, whole: &UnitId, version: u32, unit: Unit<Value>) ->
             Err(e) => Verdict::Stale(e.to_string()),
         },
         Freshness::CarriedOver(e) => Verdict::CarriedOver(e),
-        Freshness::Stale(changes) => Verdict::Stale(changes.iter().map(Change::to_string).collect::<Vec<_>>().join("; ")),
+        Freshness::Stale(changes) => {
+            Verdict::Stale(changes.iter().map(Change::to_string).collect::<Vec<_>>().join("; "))
+        }
     };
     planned.fingerprint = Some(fp);
     planned

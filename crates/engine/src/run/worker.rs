@@ -47,11 +47,18 @@ pub(crate) struct Attempt {
 }
 
 /// Works until there are no more jobs.
-pub(crate) fn work<S: Subject + Sync>(graph: &Graph<'_, S>, shared: &Shared<'_>, jobs: &Receiver<Job>, answers: &Sender<Answer>) {
-    let mut pools: HashMap<usize, rayon::ThreadPool> = HashMap::new();
+pub(crate) fn work<S: Subject + Sync>(
+    graph: &Graph<'_, S>,
+    shared: &Shared<'_>,
+    jobs: &Receiver<Job>,
+    answers: &Sender<Answer>,
+) {
+    let mut pools = Pools::default();
     for job in jobs {
         let answer = match job {
-            Job::Plan { stage, subject } => Answer::Planned { stage, subject, result: plan(graph, shared, stage, subject, true) },
+            Job::Plan { stage, subject } => {
+                Answer::Planned { stage, subject, result: plan(graph, shared, stage, subject, true) }
+            }
             Job::Unit(j) => Answer::Unit { number: j.number, attempt: attempt(graph, shared, &j, &mut pools) },
         };
         if answers.send(answer).is_err() {
@@ -60,7 +67,7 @@ pub(crate) fn work<S: Subject + Sync>(graph: &Graph<'_, S>, shared: &Shared<'_>,
     }
 }
 
-fn attempt<S: Subject + Sync>(graph: &Graph<'_, S>, shared: &Shared<'_>, job: &UnitJob, pools: &mut HashMap<usize, rayon::ThreadPool>) -> Attempt {
+fn attempt<S: Subject + Sync>(graph: &Graph<'_, S>, shared: &Shared<'_>, job: &UnitJob, pools: &mut Pools) -> Attempt {
     let started = Instant::now();
     let fingerprint = job.unit.fingerprint.clone().unwrap_or_default();
     let mut info = RunInfo {
@@ -83,8 +90,21 @@ fn attempt<S: Subject + Sync>(graph: &Graph<'_, S>, shared: &Shared<'_>, job: &U
     let dir = match store::new_attempt(&shared.options.run_dir, job.attempt, &lease) {
         Ok(d) => d,
         Err(e) => {
-            let place = store::attempts_dir(&shared.options.run_dir, &job.unit.id).join(format!("{}-{}", job.attempt, text::random_suffix()));
-            return failed(graph, shared, job, &place, info, UnitError::new(FailureKind::Resources, e.to_string()), 0.0, 0);
+            let place = store::attempts_dir(&shared.options.run_dir, &job.unit.id).join(format!(
+                "{}-{}",
+                job.attempt,
+                text::random_suffix()
+            ));
+            return failed(
+                graph,
+                shared,
+                job,
+                &place,
+                info,
+                UnitError::new(FailureKind::Resources, e.to_string()),
+                0.0,
+                0,
+            );
         }
     };
     let work = dir.join("work");
@@ -123,7 +143,7 @@ fn execute<S: Subject>(
     isolation: Isolation,
     dir: &Path,
     work: &Path,
-    pools: &mut HashMap<usize, rayon::ThreadPool>,
+    pools: &mut Pools,
 ) -> (Result<Output, UnitError>, f64, u64) {
     let unit = unit_file(graph, shared, job, dir, work);
     let info = &graph.stages[job.stage];
@@ -136,38 +156,81 @@ fn execute<S: Subject>(
             (r.result, r.cpu_seconds, r.peak_memory)
         }
         Isolation::Thread => {
-            let pool = match pools.entry(job.threads) {
-                std::collections::hash_map::Entry::Occupied(e) => e.into_mut(),
-                std::collections::hash_map::Entry::Vacant(v) => match rayon::ThreadPoolBuilder::new().num_threads(job.threads).build() {
-                    Ok(p) => v.insert(p),
-                    Err(e) => return (Err(UnitError::memory(format!("no threads could be started: {e}"))), 0.0, 0),
-                },
+            let pool = match pools.get(job.threads) {
+                Ok(p) => p,
+                Err(e) => return (Err(UnitError::memory(format!("no threads could be started: {e}"))), 0.0, 0),
             };
             let cx = isolate::context(&unit, &shared.stop);
-            let before = cpu_seconds(pool);
-            let (result, _) = isolate::carry_out_in(pool, || info.stage.erased_run(&cx, &job.unit.task));
-            let own = (cpu_seconds(pool) - before).max(0.0);
+            if pool.own_thread {
+                pool.cpu_since_last();
+            }
+            let (result, _) = isolate::carry_out_in(&pool.pool, || info.stage.erased_run(&cx, &job.unit.task));
+            let own = pool.cpu_since_last();
             let programs = usage::take(&cx.work);
             (result, own + programs.cpu_seconds, programs.peak_memory)
         }
     }
 }
 
-/// CPU time of the threads of a pool.
-fn cpu_seconds(pool: &rayon::ThreadPool) -> f64 {
-    use rustix::time::{ClockId, clock_gettime};
-    let times = pool.broadcast(|_| {
-        let t = clock_gettime(ClockId::ThreadCPUTime);
-        t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
-    });
-    times.into_iter().sum()
+/// The pools of one worker thread by size.
+#[derive(Default)]
+struct Pools(HashMap<usize, Pool>);
+
+struct Pool {
+    pool: rayon::ThreadPool,
+    /// CPU seconds of its threads when they were last asked.
+    cpu: f64,
+    own_thread: bool,
 }
 
-fn unit_file<S: Subject>(graph: &Graph<'_, S>, shared: &Shared<'_>, job: &UnitJob, dir: &Path, work: &Path) -> UnitFile {
+impl Pools {
+    fn get(&mut self, threads: usize) -> Result<&mut Pool, rayon::ThreadPoolBuildError> {
+        use std::collections::hash_map::Entry;
+        match self.0.entry(threads) {
+            Entry::Occupied(e) => Ok(e.into_mut()),
+            Entry::Vacant(v) => {
+                // A pool of one is the worker thread itself: no hand-over, no second thread.
+                let own_thread = threads == 1;
+                let builder = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                let pool = if own_thread { builder.use_current_thread() } else { builder }.build()?;
+                let mut pool = Pool { pool, cpu: 0.0, own_thread };
+                pool.cpu_since_last();
+                Ok(v.insert(pool))
+            }
+        }
+    }
+}
+
+impl Pool {
+    /// CPU seconds of the pool's threads since this was last asked.
+    fn cpu_since_last(&mut self) -> f64 {
+        use rustix::time::{ClockId, clock_gettime};
+        let seconds = || {
+            let t = clock_gettime(ClockId::ThreadCPUTime);
+            t.tv_sec as f64 + t.tv_nsec as f64 / 1e9
+        };
+        let now = if self.own_thread { seconds() } else { self.pool.broadcast(|_| seconds()).into_iter().sum() };
+        let since = (now - self.cpu).max(0.0);
+        self.cpu = now;
+        since
+    }
+}
+
+fn unit_file<S: Subject>(
+    graph: &Graph<'_, S>,
+    shared: &Shared<'_>,
+    job: &UnitJob,
+    dir: &Path,
+    work: &Path,
+) -> UnitFile {
     let info = &graph.stages[job.stage];
     let absolute = |p: &Path| std::path::absolute(p).unwrap_or_else(|_| p.to_owned());
     let fingerprint = job.unit.fingerprint.clone().unwrap_or_default();
-    let log: PathBuf = shared.options.logs_dir.join(&shared.options.run_id).join(format!("{}.log", fingerprint.get(..16).unwrap_or_default()));
+    let log: PathBuf = shared
+        .options
+        .logs_dir
+        .join(&shared.options.run_id)
+        .join(format!("{}.log", fingerprint.get(..16).unwrap_or_default()));
     let mut roots = shared.options.roots.clone();
     for p in roots.0.values_mut() {
         *p = absolute(p);
@@ -205,11 +268,19 @@ fn environment(shared: &Shared<'_>, policy: &crate::Policy, job: &UnitJob) -> BT
 }
 
 /// Puts the outputs in place and creates the record.
-fn finish<S: Subject>(graph: &Graph<'_, S>, shared: &Shared<'_>, job: &UnitJob, work: &Path, output: Output, info: RunInfo) -> Result<usize, UnitError> {
+fn finish<S: Subject>(
+    graph: &Graph<'_, S>,
+    shared: &Shared<'_>,
+    job: &UnitJob,
+    work: &Path,
+    output: Output,
+    info: RunInfo,
+) -> Result<usize, UnitError> {
     let unit = &job.unit;
     let fingerprint = unit.fingerprint.clone().unwrap_or_default();
     claim(shared, job, &output)?;
-    let outputs = store::place_outputs(&shared.options.run_dir, &shared.options.roots, work, &unit.id, &fingerprint, &output)?;
+    let outputs =
+        store::place_outputs(&shared.options.run_dir, &shared.options.roots, work, &unit.id, &fingerprint, &output)?;
     let part_failures = output.failures.len();
     let record = Record {
         schema: SCHEMA_VERSION,
@@ -226,7 +297,8 @@ fn finish<S: Subject>(graph: &Graph<'_, S>, shared: &Shared<'_>, job: &UnitJob, 
     };
     match store::publish_record(&shared.options.run_dir, &record) {
         Ok(_) => Ok(part_failures),
-        Err(e @ PublishError::DuplicateDiffers { .. }) => Err(UnitError::bug(e.to_string()).hint("the stage is not deterministic: its result must follow from task and inputs alone")),
+        Err(e @ PublishError::DuplicateDiffers { .. }) => Err(UnitError::bug(e.to_string())
+            .hint("the stage is not deterministic: its result must follow from task and inputs alone")),
         Err(PublishError::Engine(e)) => Err(UnitError::new(FailureKind::Resources, e.to_string())),
     }
 }
@@ -272,7 +344,11 @@ fn failed<S: Subject>(
         run: info,
     };
     let stopped = failure.error.kind == FailureKind::Interrupted && shared.stop.level() > 0;
-    let written = if stopped { store::clear_failures(&shared.options.run_dir, &unit.id) } else { store::write_failure(dir, &failure) };
+    let written = if stopped {
+        store::clear_failures(&shared.options.run_dir, &unit.id)
+    } else {
+        store::write_failure(dir, &failure)
+    };
     if let Err(e) = written {
         tracing::warn!("the failure of {} could not be written: {e}", unit.id);
     }

@@ -49,12 +49,34 @@ pub(crate) fn write_failure(dir: &Path, failure: &FailureRecord) -> Result<(), E
     std::fs::create_dir_all(dir).map_err(EngineError::io("create", dir))?;
     let path = dir.join(FAILURE);
     let tmp = dir.join(".failure.tmp");
-    let body = serde_json::to_vec(failure).map_err(|e| EngineError::Malformed { what: "failure file", path: path.clone(), reason: e.to_string() })?;
-    for p in sorted_entries(dir)? {
-        remove(&p)?;
-    }
+    let body = serde_json::to_vec(failure).map_err(|e| EngineError::Malformed {
+        what: "failure file",
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
+    // The failure comes first: whoever is killed in between leaves a folder that is still known as an attempt.
     std::fs::write(&tmp, body).map_err(EngineError::io("write", &tmp))?;
-    std::fs::rename(&tmp, &path).map_err(EngineError::io("rename", &tmp))
+    std::fs::rename(&tmp, &path).map_err(EngineError::io("rename", &tmp))?;
+    keep_failure_only(dir)
+}
+
+fn keep_failure_only(dir: &Path) -> Result<(), EngineError> {
+    for p in sorted_entries(dir)? {
+        if p.file_name().is_none_or(|n| n != FAILURE) {
+            remove(&p)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes an attempt folder, what tells that it is one last.
+fn remove_attempt(dir: &Path) -> Result<(), EngineError> {
+    for p in sorted_entries(dir)? {
+        if p.file_name().is_none_or(|n| n != LEASE && n != FAILURE) {
+            remove(&p)?;
+        }
+    }
+    remove(dir)
 }
 
 /// Removes a file or folder, also one whose folders were made unreadable by whoever filled it.
@@ -69,7 +91,7 @@ pub(crate) fn remove(path: &Path) -> Result<(), EngineError> {
 pub(crate) fn clear_failures(run_dir: &Path, id: &UnitId) -> Result<(), EngineError> {
     for p in sorted_entries(&attempts_dir(run_dir, id))? {
         if is_attempt(&p) {
-            remove(&p)?;
+            remove_attempt(&p)?;
         }
     }
     clear_empty(run_dir, id);
@@ -77,7 +99,12 @@ pub(crate) fn clear_failures(run_dir: &Path, id: &UnitId) -> Result<(), EngineEr
 }
 
 /// Removes the failures of a stage in a scope that belong to none of these parts.
-pub(crate) fn clear_part_failures(run_dir: &Path, stage: &str, scope: &[String], keep: &BTreeSet<Option<&str>>) -> Result<(), EngineError> {
+pub(crate) fn clear_part_failures(
+    run_dir: &Path,
+    stage: &str,
+    scope: &[String],
+    keep: &BTreeSet<Option<&str>>,
+) -> Result<(), EngineError> {
     let whole = UnitId { stage: stage.to_owned(), scope: scope.to_owned(), part: None };
     let dir = attempts_dir(run_dir, &whole);
     for p in sorted_entries(&dir)? {
@@ -99,7 +126,8 @@ fn is_attempt(dir: &Path) -> bool {
     dir.join(LEASE).is_file() || dir.join(FAILURE).is_file() || dir.join(".failure.tmp").is_file() || {
         // A run may have been killed between the folder and its lease.
         let name = dir.file_name().and_then(|n| n.to_str()).unwrap_or("");
-        name.split_once('-').is_some_and(|(n, r)| n.parse::<u32>().is_ok() && r.len() == 8 && r.bytes().all(|b| b.is_ascii_hexdigit()))
+        name.split_once('-')
+            .is_some_and(|(n, r)| n.parse::<u32>().is_ok() && r.len() == 8 && r.bytes().all(|b| b.is_ascii_hexdigit()))
             && dir.is_dir()
             && std::fs::read_dir(dir).is_ok_and(|mut d| d.next().is_none())
     }
@@ -117,7 +145,9 @@ pub(crate) fn clean_orphans(run_dir: &Path) -> Result<Vec<Lease>, EngineError> {
                 continue;
             }
             if is_attempt(&p) {
-                if !p.join(FAILURE).is_file() {
+                if p.join(FAILURE).is_file() {
+                    keep_failure_only(&p)?;
+                } else {
                     orphans.push(p);
                 }
             } else {
@@ -127,7 +157,7 @@ pub(crate) fn clean_orphans(run_dir: &Path) -> Result<Vec<Lease>, EngineError> {
     }
     for p in orphans {
         let lease = std::fs::read(p.join(LEASE)).ok().and_then(|b| serde_json::from_slice::<Lease>(&b).ok());
-        remove(&p)?;
+        remove_attempt(&p)?;
         if let Some(l) = lease {
             clear_empty(run_dir, &l.id);
             leases.push(l);

@@ -69,13 +69,18 @@ pub enum Change {
 
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let cut = |d: &Option<String>| d.as_deref().map_or("absent".to_owned(), |d| d.get(..12).unwrap_or(d).to_owned());
+        let cut =
+            |d: &Option<String>| d.as_deref().map_or("absent".to_owned(), |d| d.get(..12).unwrap_or(d).to_owned());
         let show = |v: &Option<Value>| v.as_ref().map_or("absent".to_owned(), canonical_json);
         match self {
             Self::New => f.write_str("it has not been done yet"),
-            Self::StageVersion { old, new } => write!(f, "the stage has version {new}, the record was made by version {old}"),
+            Self::StageVersion { old, new } => {
+                write!(f, "the stage has version {new}, the record was made by version {old}")
+            }
             Self::Setting { key, old, new } => write!(f, "setting {key} was {}, is {}", show(old), show(new)),
-            Self::Input { role, path, old, new } => write!(f, "input {role} ({path}) was {}, is {}", cut(old), cut(new)),
+            Self::Input { role, path, old, new } => {
+                write!(f, "input {role} ({path}) was {}, is {}", cut(old), cut(new))
+            }
             Self::OutputMissing { path } => write!(f, "output {path} is gone"),
             Self::OutputChanged { path, .. } => write!(f, "output {path} is not what the unit wrote"),
             Self::Unreadable { reason } => write!(f, "its record cannot be read: {reason}"),
@@ -109,7 +114,15 @@ pub struct Explanation {
 ///
 /// # Errors
 /// A `Data` failure when an input is missing or unreadable.
-pub fn explain(run_dir: &Path, roots: &Roots, digests: &DigestCache, id: &UnitId, stage_version: u32, task: &Value, inputs: &[Input]) -> Result<Explanation, UnitError> {
+pub fn explain(
+    run_dir: &Path,
+    roots: &Roots,
+    digests: &DigestCache,
+    id: &UnitId,
+    stage_version: u32,
+    task: &Value,
+    inputs: &[Input],
+) -> Result<Explanation, UnitError> {
     let inputs = digest_inputs(roots, digests, id, inputs)?;
     let fp = fingerprint(&id.stage, stage_version, task, &inputs);
     let inputs = to_records(inputs);
@@ -119,10 +132,24 @@ pub fn explain(run_dir: &Path, roots: &Roots, digests: &DigestCache, id: &UnitId
         Freshness::CarriedOver(e) => (false, Some(e), Vec::new()),
         Freshness::Stale(c) => (false, None, c),
     };
-    Ok(Explanation { id: id.clone(), fresh, carried_over, changes, fingerprint: Some(fp), stage_version, inputs, record })
+    Ok(Explanation {
+        id: id.clone(),
+        fresh,
+        carried_over,
+        changes,
+        fingerprint: Some(fp),
+        stage_version,
+        inputs,
+        record,
+    })
 }
 
-pub(crate) fn digest_inputs(roots: &Roots, digests: &DigestCache, id: &UnitId, inputs: &[Input]) -> Result<Vec<(Input, Digest)>, UnitError> {
+pub(crate) fn digest_inputs(
+    roots: &Roots,
+    digests: &DigestCache,
+    id: &UnitId,
+    inputs: &[Input],
+) -> Result<Vec<(Input, Digest)>, UnitError> {
     inputs
         .iter()
         .map(|i| {
@@ -135,7 +162,10 @@ pub(crate) fn digest_inputs(roots: &Roots, digests: &DigestCache, id: &UnitId, i
 }
 
 pub(crate) fn to_records(inputs: Vec<(Input, Digest)>) -> Vec<InputDigest> {
-    inputs.into_iter().map(|(i, d)| InputDigest { role: i.role, path: i.path, blake3: d.blake3, size: d.size }).collect()
+    inputs
+        .into_iter()
+        .map(|(i, d)| InputDigest { role: i.role, path: i.path, blake3: d.blake3, size: d.size })
+        .collect()
 }
 
 /// What is to be done with a planned unit.
@@ -165,7 +195,8 @@ pub(crate) fn check(
     let dir = record_dir(run_dir, id);
     let name = record_name(fp);
     let mut unreadable = None;
-    for (path, fresh) in [(dir.join(&name), Freshness::Fresh), (dir.join(format!("{name}.old")), Freshness::Superseded)] {
+    for (path, fresh) in [(dir.join(&name), Freshness::Fresh), (dir.join(format!("{name}.old")), Freshness::Superseded)]
+    {
         if !path.is_file() {
             continue;
         }

@@ -10,9 +10,9 @@ mod explain;
 mod publish;
 mod record;
 
+pub(crate) use attempts::last_failure;
 pub(crate) use attempts::{Lease, clean_orphans, clear_failures, clear_part_failures, new_attempt, write_failure};
 pub use explain::{Change, Explanation, explain};
-pub(crate) use attempts::last_failure;
 pub(crate) use explain::{Freshness, check, digest_inputs, to_records};
 pub use publish::{PublishError, publish_record};
 pub(crate) use publish::{make_current, move_aside, move_aside_dropped, place_outputs};
@@ -85,7 +85,9 @@ pub fn current_record(run_dir: &Path, id: &UnitId) -> Result<Option<Record>, Eng
 ///
 /// # Errors
 /// When the folder of the records cannot be listed. Records that cannot be read come as errors of their own.
-pub fn current_records(run_dir: &Path) -> Result<impl Iterator<Item = Result<Record, EngineError>> + use<>, EngineError> {
+pub fn current_records(
+    run_dir: &Path,
+) -> Result<impl Iterator<Item = Result<Record, EngineError>> + use<>, EngineError> {
     let mut paths = Vec::new();
     walk(&run_dir.join("units"), &mut |p| {
         if is_record(p) {

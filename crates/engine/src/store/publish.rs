@@ -37,7 +37,11 @@ pub fn publish_record(run_dir: &Path, record: &Record) -> Result<bool, PublishEr
     std::fs::create_dir_all(&dir).map_err(EngineError::io("create", &dir))?;
     let path = dir.join(record_name(&record.fingerprint));
     let tmp = dir.join(format!(".{}.tmp", text::random_suffix()));
-    let body = serde_json::to_vec(record).map_err(|e| EngineError::Malformed { what: "unit record", path: path.clone(), reason: e.to_string() })?;
+    let body = serde_json::to_vec(record).map_err(|e| EngineError::Malformed {
+        what: "unit record",
+        path: path.clone(),
+        reason: e.to_string(),
+    })?;
     let written = File::create(&tmp).and_then(|mut f| {
         f.write_all(&body)?;
         f.sync_data()
@@ -69,7 +73,9 @@ fn same_as(known: &Record, new: &Record) -> Result<(), PublishError> {
     let pair = known.outputs.iter().zip(&new.outputs).find(|(a, b)| a != b);
     let what = match pair {
         Some((a, b)) => format!("output {}: {} before, {} now", a.path, short(&a.blake3), short(&b.blake3)),
-        None if known.outputs.len() != new.outputs.len() => format!("{} outputs before, {} now", known.outputs.len(), new.outputs.len()),
+        None if known.outputs.len() != new.outputs.len() => {
+            format!("{} outputs before, {} now", known.outputs.len(), new.outputs.len())
+        }
         None => "its rows, facts or part failures".into(),
     };
     Err(PublishError::DuplicateDiffers { id: new.id.clone(), what })
@@ -85,7 +91,14 @@ fn sync_dir(dir: &Path) -> std::io::Result<()> {
 
 /// Checks, digests and syncs the files that a unit made, and renames them into place. When a record of the same
 /// fingerprint is already there (somebody else was faster) nothing is moved.
-pub(crate) fn place_outputs(run_dir: &Path, roots: &Roots, work: &Path, id: &UnitId, fingerprint: &str, output: &Output) -> Result<Vec<OutputRecord>, UnitError> {
+pub(crate) fn place_outputs(
+    run_dir: &Path,
+    roots: &Roots,
+    work: &Path,
+    id: &UnitId,
+    fingerprint: &str,
+    output: &Output,
+) -> Result<Vec<OutputRecord>, UnitError> {
     let mut records = Vec::new();
     let mut places = BTreeSet::new();
     for f in &output.files {
@@ -174,7 +187,12 @@ pub(crate) fn make_current(run_dir: &Path, id: &UnitId, fingerprint: &str) -> Re
 }
 
 /// Moves the records of parts aside that a stage no longer has in a scope.
-pub(crate) fn move_aside_dropped(run_dir: &Path, stage: &str, scope: &[String], parts: &BTreeSet<Option<&str>>) -> Result<(), EngineError> {
+pub(crate) fn move_aside_dropped(
+    run_dir: &Path,
+    stage: &str,
+    scope: &[String],
+    parts: &BTreeSet<Option<&str>>,
+) -> Result<(), EngineError> {
     let whole = UnitId { stage: stage.to_owned(), scope: scope.to_owned(), part: None };
     for path in sorted_entries(&record_dir(run_dir, &whole))? {
         if is_record(&path) && !parts.contains(&None) {

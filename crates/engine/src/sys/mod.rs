@@ -103,7 +103,9 @@ pub(crate) fn look_at_ended(pid: Pid) -> Option<Ended> {
     let mut usage = Rusage::default();
     // SAFETY: both pointers are valid for writes of the sizes that the kernel expects: siginfo_t has 128 bytes, rusage
     // has 18 words of 8 bytes on 64-bit Linux.
-    let rc = unsafe { syscall(SYS_WAITID, P_PID, pid.as_raw_pid(), info.as_mut_ptr(), WEXITED | WNOWAIT | WNOHANG, &raw mut usage) };
+    let rc = unsafe {
+        syscall(SYS_WAITID, P_PID, pid.as_raw_pid(), info.as_mut_ptr(), WEXITED | WNOWAIT | WNOHANG, &raw mut usage)
+    };
     // siginfo_t: signo, errno, code, padding, pid, uid, status. Without an ended child signo and pid are 0.
     if rc != 0 || info[4] == 0 {
         return None;

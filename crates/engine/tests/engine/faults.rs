@@ -75,7 +75,11 @@ fn each_is_named_and_costs_its_unit() {
 fn the_skip_chain_names_the_first_cause() {
     let w = World::new(2);
     let r = w.run(&chain(three().map(|s| if s.name == "a" { s.fault("i01", "data") } else { s })), 2);
-    let ids: Vec<_> = r.failures.iter().map(|f| (f.id.to_string(), f.error.kind, f.cause.as_ref().map(ToString::to_string))).collect();
+    let ids: Vec<_> = r
+        .failures
+        .iter()
+        .map(|f| (f.id.to_string(), f.error.kind, f.cause.as_ref().map(ToString::to_string)))
+        .collect();
     let cause = Some("a/i01/s".to_owned());
     assert_eq!(
         ids,
@@ -109,11 +113,19 @@ fn after_does_not_care_how_it_ended() {
 fn crashes_are_tried_again_and_data_is_not() {
     let tries = |fault: &str, attempts: u32| {
         let w = World::new(1);
-        let r = w.run(&one(Step::new("a").isolated().fault("i00", fault).with(|s| {
-            s.policy.attempts = attempts;
-            s.policy.time_limit = Some(Duration::from_millis(600));
-        })), 1);
-        (w.executions("a/i00/s"), r.failures.len(), r.stages[0].attempts, w.failures().first().map_or(0, |f| f.attempts))
+        let r = w.run(
+            &one(Step::new("a").isolated().fault("i00", fault).with(|s| {
+                s.policy.attempts = attempts;
+                s.policy.time_limit = Some(Duration::from_millis(600));
+            })),
+            1,
+        );
+        (
+            w.executions("a/i00/s"),
+            r.failures.len(),
+            r.stages[0].attempts,
+            w.failures().first().map_or(0, |f| f.attempts),
+        )
     };
     assert_eq!(tries("kill", 3), (3, 1, 3, 3));
     assert_eq!(tries("once:kill", 3), (2, 0, 2, 0));
@@ -196,7 +208,13 @@ fn failed_parts_are_counted() {
 
 fn a_hanging_child_is_killed_with_its_grandchildren() {
     let w = World::new(1);
-    let r = w.run(&one(Step::new("a").isolated().fault("i00", "grandchild").with(|s| s.policy.time_limit = Some(Duration::from_millis(800)))), 1);
+    let r = w.run(
+        &one(Step::new("a")
+            .isolated()
+            .fault("i00", "grandchild")
+            .with(|s| s.policy.time_limit = Some(Duration::from_millis(800)))),
+        1,
+    );
     assert_eq!(r.failures[0].error.kind, FailureKind::Resources);
     let pid: u32 = std::fs::read_to_string(w.dir.join("side/grandchild")).unwrap().parse().unwrap();
     eventually("the grandchild dies", || !alive(pid));
@@ -205,13 +223,20 @@ fn a_hanging_child_is_killed_with_its_grandchildren() {
 fn a_child_that_dies_before_it_connects() {
     let w = World::new(2);
     let started = Instant::now();
-    let r = w.run(&one(Step::new("a").isolated().with(|s| {
-        s.policy.env.insert("ENGINE_TEST_DIE_EARLY".into(), "1".into());
-        s.policy.attempts = 2;
-    })), 2);
+    let r = w.run(
+        &one(Step::new("a").isolated().with(|s| {
+            s.policy.env.insert("ENGINE_TEST_DIE_EARLY".into(), "1".into());
+            s.policy.attempts = 2;
+        })),
+        2,
+    );
     assert_eq!(r.failures.len(), 2);
     assert_eq!(r.failures[0].error.kind, FailureKind::Crash);
-    assert!(r.failures[0].error.message.contains("before it connected (exit code 9)"), "{}", r.failures[0].error.message);
+    assert!(
+        r.failures[0].error.message.contains("before it connected (exit code 9)"),
+        "{}",
+        r.failures[0].error.message
+    );
     assert!(started.elapsed() < Duration::from_secs(25), "the parent must not wait for its start limit");
     // The next run is not harmed.
     assert!(w.run(&one(Step::new("a").isolated()), 2).failures.is_empty());

@@ -10,7 +10,10 @@ use std::time::Duration;
 pub(crate) const TESTS: &[Test] = &[
     ("kill::killed_at_random_moments_the_rerun_gives_the_same", killed_at_random_moments_the_rerun_gives_the_same),
     ("kill::children_and_grandchildren_die_with_the_parent", children_and_grandchildren_die_with_the_parent),
-    ("kill::a_unit_that_takes_the_process_down_is_found_and_isolated", a_unit_that_takes_the_process_down_is_found_and_isolated),
+    (
+        "kill::a_unit_that_takes_the_process_down_is_found_and_isolated",
+        a_unit_that_takes_the_process_down_is_found_and_isolated,
+    ),
 ];
 
 const ITEMS: usize = 8;
@@ -73,7 +76,9 @@ fn children_and_grandchildren_die_with_the_parent() {
         let w = World::new(1);
         let mut child = parent("hanging", &w, 1).spawn().unwrap();
         let file = w.dir.join("side/grandchild");
-        eventually("the grandchild starts", || std::fs::read_to_string(&file).is_ok_and(|s| s.trim().parse::<u32>().is_ok()));
+        eventually("the grandchild starts", || {
+            std::fs::read_to_string(&file).is_ok_and(|s| s.trim().parse::<u32>().is_ok())
+        });
         // Two grandchildren write to one file: wait for both units, then take the groups from /proc.
         eventually("both units are at work", || w.log().iter().filter(|l| l.starts_with("start")).count() == 2);
         std::thread::sleep(Duration::from_millis(300));
@@ -82,7 +87,8 @@ fn children_and_grandchildren_die_with_the_parent() {
         if which == 0 {
             child.kill().unwrap();
         } else {
-            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::SEGV).unwrap();
+            rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::ABORT)
+                .unwrap();
         }
         child.wait().unwrap();
         eventually("everything below is dead", || below.iter().all(|&p| !alive(p)));

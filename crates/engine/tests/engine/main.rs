@@ -22,7 +22,16 @@ fn main() -> ExitCode {
     if args.first().is_some_and(|a| a == "--pipeline") {
         return kill::child_pipeline(&args[1..]);
     }
-    let tests: Vec<Test> = [resume::TESTS, faults::TESTS, memory::TESTS, schedule::TESTS, programs::TESTS, kill::TESTS, random::TESTS].concat();
+    if args.first().is_some_and(|a| a == "--overhead") {
+        support::overhead(
+            args.get(1).and_then(|n| n.parse().ok()).unwrap_or(1000),
+            args.get(2).is_some_and(|a| a == "isolated"),
+        );
+        return ExitCode::SUCCESS;
+    }
+    let tests: Vec<Test> =
+        [resume::TESTS, faults::TESTS, memory::TESTS, schedule::TESTS, programs::TESTS, kill::TESTS, random::TESTS]
+            .concat();
     let has = |flag: &str| args.iter().any(|a| a == flag);
     if has("--list") {
         if !has("--ignored") {
@@ -37,7 +46,9 @@ fn main() -> ExitCode {
     }
     let filters: Vec<&String> = args.iter().filter(|a| !a.starts_with('-')).collect();
     let exact = has("--exact");
-    let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| if exact { f.as_str() == name } else { name.contains(f.as_str()) });
+    let wanted = |name: &str| {
+        filters.is_empty() || filters.iter().any(|f| if exact { f.as_str() == name } else { name.contains(f.as_str()) })
+    };
     let mut failed = Vec::new();
     for (name, test) in tests.iter().filter(|t| wanted(t.0)) {
         let started = std::time::Instant::now();

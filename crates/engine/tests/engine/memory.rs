@@ -14,7 +14,11 @@ pub(crate) const TESTS: &[Test] = &[
 
 fn workers_are_halved_until_it_fits() {
     let w = World::new(12);
-    let r = w.run_with(&pipeline(vec![(Step::new("a").with(|s| (s.policy.workers, s.fault) = (8, "crowd:1".into())), vec![])]), 12, |o| o.cpus = 8);
+    let r = w.run_with(
+        &pipeline(vec![(Step::new("a").with(|s| (s.policy.workers, s.fault) = (8, "crowd:1".into())), vec![])]),
+        12,
+        |o| o.cpus = 8,
+    );
     assert!(r.failures.is_empty(), "{:?}", r.failures);
     assert_eq!(r.stages[0].done, 12);
     assert_eq!(r.stages[0].fewest_workers, 1);
@@ -22,15 +26,15 @@ fn workers_are_halved_until_it_fits() {
     assert_eq!((first.from, first.stage.as_str()), (8, "a"));
     assert!(first.reason.contains("out of memory"));
     // Halving goes on from what was left, never below one.
-    assert!(r.decisions.iter().filter(|d| d.to < d.from).all(|d| d.to >= 1 && (d.to <= d.from / 2 || d.to == d.from - 1)));
+    assert!(
+        r.decisions.iter().filter(|d| d.to < d.from).all(|d| d.to >= 1 && (d.to <= d.from / 2 || d.to == d.from - 1))
+    );
 }
 
 fn the_last_try_is_alone_and_then_it_is_a_failure() {
     let w = World::new(4);
-    let r = w.run(
-        &pipeline(vec![(Step::new("a").fault("i01", "cuda").with(|s| s.fault = "sleep:30".into()), vec![])]),
-        4,
-    );
+    let r =
+        w.run(&pipeline(vec![(Step::new("a").fault("i01", "cuda").with(|s| s.fault = "sleep:30".into()), vec![])]), 4);
     assert_eq!((r.stages[0].done, r.failures.len()), (3, 1));
     assert_eq!(r.failures[0].error.kind, FailureKind::Resources);
     assert!(r.failures[0].error.is_memory());
@@ -39,7 +43,8 @@ fn the_last_try_is_alone_and_then_it_is_a_failure() {
     // Nothing else was at work during its last try.
     let log = w.log();
     let last = log.iter().rposition(|l| l == "start a/i01/s").unwrap();
-    let open = log[..last].iter().filter(|l| l.starts_with("start")).count() - log[..last].iter().filter(|l| l.starts_with("end")).count();
+    let open = log[..last].iter().filter(|l| l.starts_with("start")).count()
+        - log[..last].iter().filter(|l| l.starts_with("end")).count();
     assert_eq!(open, 0);
     assert_eq!(log[last + 1], "end a/i01/s");
 }
@@ -57,7 +62,8 @@ fn true_estimates_need_no_halving() {
 
 fn out_of_memory_once_is_not_an_attempt() {
     let w = World::new(3);
-    let r = w.run(&pipeline(vec![(Step::new("a").fault("i01", "once:cuda").with(|s| s.policy.attempts = 1), vec![])]), 3);
+    let r =
+        w.run(&pipeline(vec![(Step::new("a").fault("i01", "once:cuda").with(|s| s.policy.attempts = 1), vec![])]), 3);
     assert!(r.failures.is_empty());
     assert_eq!(r.stages[0].done, 3);
     assert_eq!(w.executions("a/i01/s"), 2);

@@ -34,7 +34,15 @@ fn draw(seed: u64) -> Plan {
     let mut n = Numbers(seed, 0);
     let stages = 2 + n.below(4);
     let items = 1 + n.below(5);
-    let mut p = Plan { needs: vec![], parts: vec![], faults: vec![], workers: vec![], isolated: vec![], items, cpus: 1 + n.below(4) };
+    let mut p = Plan {
+        needs: vec![],
+        parts: vec![],
+        faults: vec![],
+        workers: vec![],
+        isolated: vec![],
+        items,
+        cpus: 1 + n.below(4),
+    };
     for s in 0..stages {
         let mut needs = Vec::new();
         for name in &NAMES[..s] {
@@ -94,7 +102,8 @@ fn invariants_of_random_pipelines() {
 
 fn check(p: &Plan, w: &World, r: &RunReport, label: &str) {
     let records: Vec<String> = w.records().iter().map(|r| r.id.to_string()).collect();
-    let failures: BTreeMap<String, FailureKind> = w.failures().into_iter().map(|f| (f.id.to_string(), f.error.kind)).collect();
+    let failures: BTreeMap<String, FailureKind> =
+        w.failures().into_iter().map(|f| (f.id.to_string(), f.error.kind)).collect();
     assert_eq!(r.current.iter().map(ToString::to_string).collect::<Vec<_>>().len(), records.len(), "{label}");
     let mut open: BTreeMap<String, bool> = BTreeMap::new();
     for s in 0..p.needs.len() {
@@ -103,7 +112,11 @@ fn check(p: &Plan, w: &World, r: &RunReport, label: &str) {
             let whole = format!("{}/{item}/s", NAMES[s]);
             let blocked = p.needs[s].iter().any(|n| matches!(n, Need::Done(d) if open[&format!("{d}/{item}")]));
             let fault = p.faults[s].get(&item).map(String::as_str);
-            let units: Vec<String> = if p.parts[s] == 0 { vec![whole.clone()] } else { (0..p.parts[s]).map(|k| format!("{whole}/p{k}")).collect() };
+            let units: Vec<String> = if p.parts[s] == 0 {
+                vec![whole.clone()]
+            } else {
+                (0..p.parts[s]).map(|k| format!("{whole}/p{k}")).collect()
+            };
             let fails = matches!(fault, Some("data" | "panic" | "program:exit 1" | "plan"));
             open.insert(format!("{}/{item}", NAMES[s]), blocked || fails);
             if blocked {

@@ -1,7 +1,7 @@
 //! Records, freshness, explanations, determinism.
 
-use super::support::*;
 use super::Test;
+use super::support::*;
 use rtpipeline_engine::store::{self, Change, PublishError};
 use rtpipeline_engine::*;
 use std::sync::Mutex;
@@ -74,7 +74,8 @@ fn explanations_name_old_and_new() {
     let o = w.options();
     let step = || three()[2].name;
     assert_eq!(step(), "c");
-    let plan = |s: &Step| ErasedStage::erased_plan(s, &PlanContext { roots: &o.roots }, &items(1)[0]).unwrap().remove(0);
+    let plan =
+        |s: &Step| ErasedStage::erased_plan(s, &PlanContext { roots: &o.roots }, &items(1)[0]).unwrap().remove(0);
     let look = |s: &Step, version| {
         let u = plan(s);
         store::explain(&w.run_dir(), &o.roots, &DigestCache::default(), &id, version, &u.task, &u.inputs)
@@ -86,7 +87,11 @@ fn explanations_name_old_and_new() {
     let stale = look(&c.with(|s| s.setting = "y".into()), 7).unwrap();
     assert!(!stale.fresh);
     assert!(stale.changes.contains(&Change::StageVersion { old: 1, new: 7 }));
-    assert!(stale.changes.contains(&Change::Setting { key: "setting".into(), old: Some("x".into()), new: Some("y".into()) }));
+    assert!(stale.changes.contains(&Change::Setting {
+        key: "setting".into(),
+        old: Some("x".into()),
+        new: Some("y".into())
+    }));
     let input = stale.changes.iter().find_map(|c| match c {
         Change::Input { path, old: Some(o), new: Some(n), .. } => Some((path.to_string(), o.clone(), n.clone())),
         _ => None,
@@ -129,7 +134,13 @@ fn force_and_only() {
     let r = w.run_with(&chain(three()), 2, |o| o.force = Force::All);
     assert_eq!(done(&r), [("a".into(), 2), ("b".into(), 4), ("c".into(), 2)]);
     assert_eq!(w.records().len(), 8);
-    let e = run(&chain(three()), &items(2), &RunOptions { only: Some(set(&["d"])), ..w.options() }, &Cancel::new(), &NoObserver);
+    let e = run(
+        &chain(three()),
+        &items(2),
+        &RunOptions { only: Some(set(&["d"])), ..w.options() },
+        &Cancel::new(),
+        &NoObserver,
+    );
     assert!(matches!(e, Err(EngineError::UnknownStage { .. })));
 }
 
@@ -176,7 +187,10 @@ fn duplicates_must_agree() {
     assert!(matches!(e, PublishError::DuplicateDiffers { .. }));
     assert!(e.to_string().contains("duplicate differs") && e.to_string().contains("out:i00/a.txt"), "{e}");
     // The first one stays.
-    assert_eq!(w.records()[0].outputs[0].blake3, blake3::hash(&std::fs::read(w.dir.join("out/i00/a.txt")).unwrap()).to_hex().to_string());
+    assert_eq!(
+        w.records()[0].outputs[0].blake3,
+        blake3::hash(&std::fs::read(w.dir.join("out/i00/a.txt")).unwrap()).to_hex().to_string()
+    );
 }
 
 fn two_units_must_not_write_one_file() {
@@ -218,7 +232,9 @@ fn the_folder_is_locked() {
     let e = run(&chain(three()), &items(1), &w.options(), &Cancel::new(), &NoObserver).unwrap_err();
     let EngineError::Locked { holder, .. } = &e else { panic!("{e}") };
     assert_eq!(holder.pid, std::process::id());
-    assert!(e.to_string().contains(&std::process::id().to_string()) && !holder.host.is_empty() && !e.hints().is_empty());
+    assert!(
+        e.to_string().contains(&std::process::id().to_string()) && !holder.host.is_empty() && !e.hints().is_empty()
+    );
     assert_eq!(RunLock::holder(&w.run_dir()).unwrap().map(|h| h.pid), Some(std::process::id()));
     drop(held);
     assert_eq!(RunLock::holder(&w.run_dir()).unwrap(), None);
@@ -239,7 +255,9 @@ fn a_damaged_record_is_done_again() {
 
 fn pipelines_without_sense_are_refused() {
     let w = World::new(1);
-    let refuse = |p: Pipeline<Item>, subjects: &[Item]| run(&p, subjects, &w.options(), &Cancel::new(), &NoObserver).unwrap_err().to_string();
+    let refuse = |p: Pipeline<Item>, subjects: &[Item]| {
+        run(&p, subjects, &w.options(), &Cancel::new(), &NoObserver).unwrap_err().to_string()
+    };
     let late = pipeline(vec![(Step::new("a"), vec![Need::Done("b")]), (Step::new("b"), vec![])]);
     assert!(refuse(late, &items(1)).contains("stage a needs b"));
     let none = pipeline(vec![(Step::new("a"), vec![Need::Done("z")])]);
@@ -268,10 +286,19 @@ fn events_tell_the_run() {
     let read: Vec<Event> = read_events(&w.run_dir()).unwrap().into_iter().map(|l| l.event).collect();
     assert_eq!(read, events);
     assert!(matches!(&events[0], Event::RunStarted { format: EVENT_FORMAT, subjects: 2, .. }));
-    assert!(matches!(events.last(), Some(Event::RunFinished { done: 4, failed: 1, skipped: 2, interrupted: false, .. })));
-    assert!(events.iter().any(|e| matches!(e, Event::Skipped { unit, cause } if unit.stage == "c" && cause.stage == "a")));
+    assert!(matches!(
+        events.last(),
+        Some(Event::RunFinished { done: 4, failed: 1, skipped: 2, interrupted: false, .. })
+    ));
+    assert!(
+        events.iter().any(|e| matches!(e, Event::Skipped { unit, cause } if unit.stage == "c" && cause.stage == "a"))
+    );
     // A second run starts anew, also after half a line.
-    std::fs::OpenOptions::new().append(true).open(w.run_dir().join("events.jsonl")).and_then(|mut f| std::io::Write::write_all(&mut f, b"{\"t\":1,")).unwrap();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(w.run_dir().join("events.jsonl"))
+        .and_then(|mut f| std::io::Write::write_all(&mut f, b"{\"t\":1,"))
+        .unwrap();
     w.run(&chain(three()), 2);
     let again = read_events(&w.run_dir()).unwrap();
     assert!(matches!(&again[0].event, Event::RunStarted { .. }));

@@ -42,7 +42,9 @@ fn needs_are_kept_and_scopes_overlap() {
 fn staged_runs_have_barriers() {
     let w = World::new(3);
     let [a, b, c] = three();
-    let r = w.run_with(&chain([a.fault("i02", "sleep:300"), b.fault("i01", "data"), c]), 3, |o| o.scheduler = Scheduler::Staged);
+    let r = w.run_with(&chain([a.fault("i02", "sleep:300"), b.fault("i01", "data"), c]), 3, |o| {
+        o.scheduler = Scheduler::Staged
+    });
     assert_eq!(r.failures.len(), 3);
     let log = w.log();
     let last = |s: &str| log.iter().rposition(|l| l.starts_with(&format!("end {s}/"))).unwrap();
@@ -59,7 +61,11 @@ fn crowds(log: &[String]) -> BTreeMap<String, usize> {
         let stage = id.split('/').next().unwrap().to_owned();
         for key in [stage, "all".into()] {
             let n = now.entry(key.clone()).or_default();
-            if what == "start" { *n += 1 } else { *n -= 1 }
+            if what == "start" {
+                *n += 1
+            } else {
+                *n -= 1
+            }
             let m = most.entry(key).or_default();
             *m = (*m).max(*n);
         }
@@ -120,7 +126,13 @@ fn random_order_follows_the_seed() {
     assert!(same(&a, &c) < 8);
 }
 
-fn interrupt_when(w: &World, p: &Pipeline<Item>, n: usize, raises: usize, ready: impl Fn() -> bool + Send) -> (RunReport, Duration) {
+fn interrupt_when(
+    w: &World,
+    p: &Pipeline<Item>,
+    n: usize,
+    raises: usize,
+    ready: impl Fn() -> bool + Send,
+) -> (RunReport, Duration) {
     let cancel = Cancel::new();
     std::thread::scope(|s| {
         let c = cancel.clone();
@@ -142,7 +154,10 @@ fn an_interrupt_lets_running_units_finish() {
     let (r, _) = interrupt_when(&w, &p(), 30, 1, || w.log().len() > 12);
     assert!(r.interrupted && r.failures.is_empty(), "{:?}", r.failures);
     let log = w.log();
-    assert_eq!(log.iter().filter(|l| l.starts_with("start")).count(), log.iter().filter(|l| l.starts_with("end")).count());
+    assert_eq!(
+        log.iter().filter(|l| l.starts_with("start")).count(),
+        log.iter().filter(|l| l.starts_with("end")).count()
+    );
     assert!(w.failures().is_empty());
     w.check_tidy();
     let r = w.run(&p(), 30);
@@ -176,7 +191,9 @@ fn a_second_interrupt_ends_at_once() {
     assert!(took < Duration::from_secs(15), "{took:?}");
     // A unit on a thread sees the flag.
     let w = World::new(1);
-    let (r, _) = interrupt_when(&w, &pipeline(vec![(Step::new("a").fault("i00", "hang:1"), vec![])]), 1, 2, || w.executions("a/i00/s") == 1);
+    let (r, _) = interrupt_when(&w, &pipeline(vec![(Step::new("a").fault("i00", "hang:1"), vec![])]), 1, 2, || {
+        w.executions("a/i00/s") == 1
+    });
     assert!(r.interrupted && r.failures.is_empty() && w.failures().is_empty());
 }
 

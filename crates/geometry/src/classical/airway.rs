@@ -159,7 +159,7 @@ fn pockets(
     if lo > hi {
         return Vec::new();
     }
-    let middle = (lo + hi) / 2.0;
+    let middle = f64::midpoint(lo, hi);
     let is_air = |n: usize| lung[n] != 0 && values[n] < SEED_HU;
     let mut seen = vec![false; dims[u] * dims[v]];
     let mut found: Vec<(f64, Vec<usize>)> = Vec::new();
@@ -193,7 +193,8 @@ fn pockets(
                     visit(p, q + 1, &mut list);
                 }
             }
-            if !(0.8..=7.0).contains(&(list.len() as f64 * area)) || !compact(&list, block.spacing[u], block.spacing[v]) {
+            if !(0.8..=7.0).contains(&(list.len() as f64 * area)) || !compact(&list, block.spacing[u], block.spacing[v])
+            {
                 continue;
             }
             let voxels: Vec<usize> = list.iter().map(|&(p, q)| at(p, q)).collect();

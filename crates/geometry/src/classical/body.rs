@@ -89,9 +89,7 @@ fn remove_slabs(body: &mut [u8], core: &[u8], block: &Block, grid: &Grid) {
     let rest: Vec<u8> = body.iter().zip(&opened).map(|(&b, &o)| u8::from(b != 0 && o == 0)).collect();
     let parts = components(&rest, block.dims);
     let direction = grid.direction();
-    let along = |c: usize| {
-        (0..3).max_by(|&a, &b| direction[a][c].abs().total_cmp(&direction[b][c].abs())).unwrap_or(c)
-    };
+    let along = |c: usize| (0..3).max_by(|&a, &b| direction[a][c].abs().total_cmp(&direction[b][c].abs())).unwrap_or(c);
     let (x, y) = (along(0), along(1));
     let wide: Vec<bool> = parts
         .boxes

@@ -43,8 +43,7 @@ pub fn segment_lungs(hu: &Volume<f32>, body: &Mask) -> Result<LungSegmentation, 
         return Err(ClassicalError::GridMismatch);
     }
     let mut result = LungSegmentation { left: None, right: None, airway: None, incomplete: false, gates: Vec::new() };
-    let air: Vec<u8> =
-        hu.values().iter().zip(body.values()).map(|(&v, &b)| u8::from(b != 0 && v < AIR_HU)).collect();
+    let air: Vec<u8> = hu.values().iter().zip(body.values()).map(|(&v, &b)| u8::from(b != 0 && v < AIR_HU)).collect();
     let Some(bounds) = bounding_box(&air, grid.dims) else {
         result.gates.push(found_gate(0));
         return Ok(result);

@@ -8,8 +8,8 @@ mod integrate;
 mod surface;
 
 pub use distribution::Distribution;
-pub use integrate::dvh;
 pub(crate) use integrate::sample_plane;
+pub use integrate::{dvh, dvh_of_field};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,8 @@ pub enum DvhProfile {
     /// Every contour extruded half-way to its neighbours, half a spacing at ends; trilinear dose.
     #[default]
     SlabTrilinear,
+    /// The same solid with cubic B-spline dose ([`crate::dose::CubicSampler`]).
+    SlabCubic,
 }
 
 impl DvhProfile {
@@ -27,6 +29,7 @@ impl DvhProfile {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SlabTrilinear => "slab_trilinear",
+            Self::SlabCubic => "slab_cubic",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Extrema of the dose on the surface of a slab.
 
 use crate::PlaneStack;
-use crate::dose::DoseSampler;
+use crate::dose::DoseField;
 use crate::planar::{Region, SpanBuffer};
 use crate::stack::Plane;
 
@@ -36,12 +36,12 @@ pub(super) fn surface_extrema(
     stack: &PlaneStack,
     plane: &Plane,
     region: &Region,
-    sampler: &DoseSampler<'_>,
+    field: &impl DoseField,
     pitch: f64,
     extrema: &mut Extrema,
 ) {
     let mut at = |u: f64, v: f64, n: f64| {
-        if let Some(d) = sampler.trilinear(stack.frame.world([u, v, n])) {
+        if let Some(d) = field.dose_at(stack.frame.world([u, v, n])) {
             extrema.add(d);
         }
     };
