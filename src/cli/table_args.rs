@@ -5,12 +5,6 @@ use crate::config::{self, Binding, Command as Place, OptionRow, Override, Takes,
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 use std::ffi::OsString;
 
-/// Sub-commands of the program.
-const COMMANDS: &[&str] = &[
-    "run", "demo", "doctor", "validate", "status", "explain", "config", "scan", "convert", "masks", "dvh", "radiomics",
-    "report", "unit", "completions", "help",
-];
-
 /// Puts `run` in front when the word was left out.
 pub(super) fn with_run(mut argv: Vec<OsString>) -> Vec<OsString> {
     let first = argv.get(1).and_then(|a| a.to_str()).unwrap_or_default().to_owned();
@@ -128,6 +122,12 @@ mod tests {
     use super::super::args::Cli;
     use super::*;
     use clap::CommandFactory as _;
+
+    /// Sub-commands of the program.
+    const COMMANDS: &[&str] = &[
+        "run", "demo", "doctor", "validate", "status", "explain", "config", "scan", "convert", "masks", "dvh", "radiomics",
+        "report", "unit", "completions", "help",
+    ];
 
     #[test]
     fn every_option_of_the_table_is_on_the_command_line_or_refused_with_a_sentence() {

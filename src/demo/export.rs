@@ -91,7 +91,7 @@ fn courses(n: u32) -> Vec<Course> {
         });
     }
     let mut out = vec![first];
-    if n % 3 == 0 {
+    if n.is_multiple_of(3) {
         let retreatment = Treatment {
             label: "RLL_50Gy",
             name: "Lung R second course",
@@ -118,7 +118,7 @@ fn course(dir: &Path, c: &Course) -> Result<(CourseFacts, usize), DemoError> {
         patient_name: format!("DEMO^{n:03}"),
         patient_id: id(n),
         patient_birth_date: format!("19{:02}0{}17", 41 + hash(u64::from(n)) % 25, 1 + n % 9),
-        patient_sex: if n % 2 == 0 { "F" } else { "M" }.to_owned(),
+        patient_sex: if n.is_multiple_of(2) { "F" } else { "M" }.to_owned(),
         study_uid: derived(&["demo", "study", &id(n), &c.number.to_string()]),
         study_date: scan_date,
         study_time: TIME.to_owned(),

@@ -11,6 +11,7 @@ use crate::report::{
     Absent, CourseAssets, CoursePage, FileRow, Footer, Goal, ObjectRow, RadiomicsRow, StructureRow, Tile, Use,
     Verdict, render_course,
 };
+use crate::stages::visualize::PageAssets;
 use rayon::prelude::*;
 use rtpipeline_engine::{RootedPath, Roots};
 use serde::de::DeserializeOwned;
@@ -55,7 +56,7 @@ struct Artefacts {
     manifest: CourseManifest,
     catalogue: Catalogue,
     dvh: DvhArtefact,
-    assets: Option<CourseAssets>,
+    assets: Option<PageAssets>,
 }
 
 fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePage {
@@ -70,10 +71,11 @@ fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePa
         .copied()
         .filter(|r| first.is_none_or(|d| text(r, "dose_id") == d.id))
         .collect();
-    let findings = findings(m, g, pid, cid);
+    let mut findings = findings(m, g, pid, cid);
+    findings.extend(assets.iter().flat_map(|a| a.findings.clone()));
     let goals = score_card(&run.settings.dvh.goals, &rows, &dvh.curves);
     let assets_missing = assets.is_none();
-    let assets = assets.unwrap_or_default();
+    let assets = assets.unwrap_or_default().assets;
     CoursePage {
         title: format!("{} · course {}", c.patient_dir, c.course_id),
         head: head(m, catalogue),

@@ -174,7 +174,8 @@ pub struct Policy {
     pub threads: usize,
     /// How units are carried out.
     pub isolation: Isolation,
-    /// Wall time of one attempt.
+    /// Wall time of one attempt. A child is ended with its group; of a unit on a thread only the programs that it started
+    /// can be ended from outside.
     pub time_limit: Option<Duration>,
     /// Attempts, the first included (re-runs by memory halving not counted).
     pub attempts: u32,

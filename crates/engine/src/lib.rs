@@ -8,6 +8,11 @@
 //! `main` and [`run`] afterwards. What was done is read back through [`store`].
 #![deny(unsafe_code)]
 
+/// The example in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod api;
 mod digest;
 mod error;

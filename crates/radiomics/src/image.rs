@@ -27,6 +27,8 @@ pub enum Values<'a> {
 }
 
 /// Runs an expression on the slice of any type.
+///
+/// The expression converts with `f64::from`, which is the identity in one of the arms.
 macro_rules! each {
     ($values:expr, $v:ident => $body:expr) => {
         match $values {
@@ -37,6 +39,7 @@ macro_rules! each {
             Values::U32($v) => $body,
             Values::I32($v) => $body,
             Values::F32($v) => $body,
+            #[allow(clippy::useless_conversion, reason = "the other types need it")]
             Values::F64($v) => $body,
         }
     };

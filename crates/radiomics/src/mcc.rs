@@ -97,7 +97,9 @@ fn largest(apply: &impl Fn(&[f64]) -> Vec<f64>, known: &[f64], dimension: usize)
     if first == 0.0 {
         return (0.0, v);
     }
-    v.iter_mut().for_each(|a| *a /= first);
+    for a in &mut v {
+        *a /= first;
+    }
     let (mut alpha, mut beta): (Vec<f64>, Vec<f64>) = (Vec::new(), Vec::new());
     let mut basis = vec![v];
     loop {
@@ -126,7 +128,9 @@ fn largest(apply: &impl Fn(&[f64]) -> Vec<f64>, known: &[f64], dimension: usize)
             }
         }
         beta.push(b);
-        w.iter_mut().for_each(|a| *a /= b);
+        for a in &mut w {
+            *a /= b;
+        }
         basis.push(w);
     }
 }
@@ -182,7 +186,9 @@ fn vector_of_tridiagonal(a: &[f64], b: &[f64], value: f64) -> Vec<f64> {
         if !norm.is_finite() || norm == 0.0 {
             return vec![1.0; n];
         }
-        x.iter_mut().for_each(|v| *v /= norm);
+        for v in &mut x {
+            *v /= norm;
+        }
     }
     x
 }

@@ -21,9 +21,46 @@ pub(crate) struct Neighbourhoods {
 /// Looks at all neighbours of all voxels once; `alpha` is `gldm_a`.
 pub(crate) fn count(levels: &Levels, offsets: &[Offset], alpha: u32) -> Neighbourhoods {
     let steps: Vec<isize> = offsets.iter().map(|&o| levels.step(o)).collect();
-    let width = steps.len() + 1;
-    let mut table = vec![0_u32; levels.len() * width];
-    let mut differences = vec![0.0; levels.len()];
+    let contiguous = levels.bins.windows(2).all(|w| w[1] == w[0] + 1);
+    let mut tally = Tally {
+        width: steps.len() + 1,
+        table: vec![0; levels.len() * (steps.len() + 1)],
+        differences: vec![0.0; levels.len()],
+    };
+    if alpha == 0 && contiguous && levels.len() * steps.len() < usize::from(u16::MAX) {
+        by_rows(levels, &steps, &mut tally);
+    } else {
+        by_voxels(levels, &steps, alpha, &mut tally);
+    }
+    let Tally { width, table, differences } = tally;
+    let dependences = table
+        .iter()
+        .enumerate()
+        .filter(|(_, n)| **n > 0)
+        .map(|(i, &n)| Cell { level: (i / width) as u16, size: (i % width) as u32 + 1, count: f64::from(n) })
+        .collect();
+    Neighbourhoods { dependences, differences }
+}
+
+/// Counts in the making.
+struct Tally {
+    width: usize,
+    table: Vec<u32>,
+    differences: Vec<f64>,
+}
+
+impl Tally {
+    /// Adds a voxel of a level (index) with `inside` neighbours, `alike` dependent ones and the levels' sum.
+    fn add(&mut self, level: usize, mine: i64, sum: i64, inside: u32, alike: u32) {
+        self.table[level * self.width + alike as usize] += 1;
+        if inside > 0 {
+            self.differences[level] += (mine as f64 - sum as f64 / f64::from(inside)).abs();
+        }
+    }
+}
+
+/// Any levels and any `alpha`.
+fn by_voxels(levels: &Levels, steps: &[isize], alpha: u32, tally: &mut Tally) {
     // Bin number by stored value; outside (0) adds nothing.
     let mut bin = vec![0_i64; levels.len() + 1];
     for (b, &v) in bin[1..].iter_mut().zip(&levels.bins) {
@@ -35,26 +72,52 @@ pub(crate) fn count(levels: &Levels, offsets: &[Offset], alpha: u32) -> Neighbou
         let g = levels.grid[p as usize];
         let mine = bin[usize::from(g)];
         let (mut sum, mut inside, mut alike) = (0_i64, 0_u32, 0_u32);
-        for &s in &steps {
+        for &s in steps {
             let h = levels.grid[(p + s) as usize];
             let other = bin[usize::from(h)];
             sum += other;
             inside += u32::from(h != 0);
             alike += u32::from((h != 0) & ((other - mine).abs() <= alpha));
         }
-        let level = usize::from(g) - 1;
-        table[level * width + alike as usize] += 1;
-        if inside > 0 {
-            differences[level] += (mine as f64 - sum as f64 / f64::from(inside)).abs();
+        tally.add(usize::from(g) - 1, mine, sum, inside, alike);
+    }
+}
+
+/// Levels without gaps and equal neighbours only: whole rows at a time in 16 bits, which compilers vectorise.
+fn by_rows(levels: &Levels, steps: &[isize], tally: &mut Tally) {
+    let nx = levels.dims[0];
+    let below = i64::from(levels.bins.first().copied().unwrap_or(1)) - 1;
+    let (mut sum, mut inside, mut alike) = (vec![0_u16; nx], vec![0_u16; nx], vec![0_u16; nx]);
+    for z in 0..levels.dims[2] {
+        for y in 0..levels.dims[1] {
+            let at = (z + levels.pad) as isize * levels.stride[1]
+                + (y + levels.pad) as isize * levels.stride[0]
+                + levels.pad as isize;
+            let row = &levels.grid[at as usize..at as usize + nx];
+            let Some(first) = row.iter().position(|&g| g != 0) else { continue };
+            let end = row.iter().rposition(|&g| g != 0).map_or(first, |l| l + 1);
+            let row = &row[first..end];
+            let n = row.len();
+            sum[..n].fill(0);
+            inside[..n].fill(0);
+            alike[..n].fill(0);
+            for &s in steps {
+                let from = (at + first as isize + s) as usize;
+                let other = &levels.grid[from..from + n];
+                let counts = sum[..n].iter_mut().zip(&mut inside[..n]).zip(&mut alike[..n]);
+                for (((sum, inside), alike), (&h, &g)) in counts.zip(other.iter().zip(row)) {
+                    *sum += h;
+                    *inside += u16::from(h != 0);
+                    *alike += u16::from(h == g);
+                }
+            }
+            for (x, &g) in row.iter().enumerate().filter(|(_, g)| **g != 0) {
+                let neighbours = i64::from(inside[x]);
+                let total = i64::from(sum[x]) + below * neighbours;
+                tally.add(usize::from(g) - 1, below + i64::from(g), total, u32::from(inside[x]), u32::from(alike[x]));
+            }
         }
     }
-    let dependences = table
-        .iter()
-        .enumerate()
-        .filter(|(_, n)| **n > 0)
-        .map(|(i, &n)| Cell { level: (i / width) as u16, size: (i % width) as u32 + 1, count: f64::from(n) })
-        .collect();
-    Neighbourhoods { dependences, differences }
 }
 
 /// Features of the dependence matrix.

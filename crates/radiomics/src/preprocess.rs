@@ -135,16 +135,22 @@ pub(crate) fn resegmented(
         ResegmentMode::Absolute => {}
         ResegmentMode::Relative => {
             let top = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            bounds.iter_mut().for_each(|b| *b *= top);
+            for b in &mut bounds {
+                *b *= top;
+            }
         }
         ResegmentMode::Sigma => {
             let (mu, sd) = if single { moments_single(&x) } else { moments(&x) };
-            bounds.iter_mut().for_each(|b| *b = mu + sd * *b);
+            for b in &mut bounds {
+                *b = mu + sd * *b;
+            }
         }
     }
     if single {
         // numpy compares single precision arrays with bounds of single precision.
-        bounds.iter_mut().for_each(|b| *b = f64::from(*b as f32));
+        for b in &mut bounds {
+            *b = f64::from(*b as f32);
+        }
     }
     let lower = bounds.first().copied().unwrap_or(f64::NEG_INFINITY);
     let upper = bounds.get(1).copied().unwrap_or(f64::INFINITY);

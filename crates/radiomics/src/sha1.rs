@@ -1,5 +1,7 @@
 //! SHA-1 (FIPS 180-4), as an identifier of pixel buffers. PyRadiomics prints it; it protects nothing here.
 
+use std::fmt::Write as _;
+
 /// Running state of a SHA-1 computation.
 pub(crate) struct Sha1 {
     state: [u32; 5],
@@ -36,7 +38,12 @@ impl Sha1 {
             self.update(&[0]);
         }
         self.update(&bits.to_be_bytes());
-        self.state.iter().map(|w| format!("{w:08x}")).collect()
+        let mut out = String::with_capacity(40);
+        for w in self.state {
+            // Writing to a string cannot fail.
+            let _ = write!(out, "{w:08x}");
+        }
+        out
     }
 
     fn compress(&mut self) {

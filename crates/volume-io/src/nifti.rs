@@ -169,7 +169,7 @@ fn dims(h: &Header) -> Result<[usize; 3], Reason> {
 fn bytes_of(dims: [usize; 3], size: usize) -> Result<usize, Reason> {
     dims.iter()
         .try_fold(size, |n, &d| n.checked_mul(d))
-        .filter(|&n| n <= isize::MAX as usize)
+        .filter(|&n| isize::try_from(n).is_ok())
         .ok_or_else(|| format!("volume of {dims:?} voxels is too large"))
 }
 

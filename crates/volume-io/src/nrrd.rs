@@ -143,14 +143,10 @@ fn grid(h: &Header, sizes: &[usize]) -> Result<(Grid, bool), Reason> {
     }
     if dims.len() == 2 {
         dims.push(1);
-        let last = match (step[0], step[1]) {
-            (a, b) => {
-                let c = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-                let n = (c[0] * c[0] + c[1] * c[1] + c[2] * c[2]).sqrt();
-                c.map(|x| x / n)
-            }
-        };
-        step.push(last);
+        let [a, b]: [Vec3; 2] = [step[0], step[1]];
+        let c = [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+        let n = (c[0] * c[0] + c[1] * c[1] + c[2] * c[2]).sqrt();
+        step.push(c.map(|x| x / n));
     }
     let (Ok(dims), Ok(step)) = (<[usize; 3]>::try_from(dims), <[Vec3; 3]>::try_from(step)) else {
         return Err(format!("NRRD of sizes {sizes:?} is not one 3-D volume"));
@@ -222,7 +218,7 @@ impl Values<'_> {
         let count = self.grid.dims.iter().try_fold(1_usize, |n, &d| n.checked_mul(d));
         let size = count
             .and_then(|n| n.checked_mul(T::SIZE))
-            .filter(|&n| n <= isize::MAX as usize)
+            .filter(|&n| isize::try_from(n).is_ok())
             .ok_or_else(|| format!("volume of {:?} voxels is too large", self.grid.dims))?;
         let big = match self.h.get("endian").map(str::to_ascii_lowercase).as_deref() {
             Some("big") => true,

@@ -2,22 +2,20 @@
 
 use crate::config::{ReportImages, ReportSettings};
 use crate::course::{
-    Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, Geometry, ImageObject, Structure, load_dose,
+    Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, DvhCurve, Finding, Geometry, ImageObject, Level,
+    Structure, load_dose,
     read_image, read_json, read_json_at,
 };
 use crate::report::{
-    CourseAssets, CurveBlock, DoseInput, DvhSeries, ImageKind, ImageOptions, KeyPictureInput, StructureContours,
-    StructureGroup, StructureInfo, encode_contours, encode_curves, encode_dose, encode_image, key_pictures,
-    outlines_of_mask,
+    AssetInput, CourseAssets, DoseInput, DvhSeries, ImageKind, ImageOptions, StructureContours, StructureGroup,
+    StructureInfo, build_assets, outlines_of_mask,
 };
 use rtpipeline_engine::{
     Input, Output, PlanContext, Policy, Resources, RootedPath, Stage, StageDoc, Unit, UnitContext, UnitError,
 };
 use rtpipeline_geometry::{DoseGrid, Grid, PlaneStack, StackOptions, Vec3, Volume};
 use serde::{Deserialize, Serialize};
-
-/// Rung of the ladder at which further image series start (256², quality 80).
-const FURTHER_SERIES_RUNG: usize = 3;
+use serde_json::Value;
 
 /// Contours are drawn as lines where their planes are parallel to the slices to within this angle, degrees.
 const PARALLEL_DEG: f64 = 0.5;
@@ -120,9 +118,19 @@ impl Stage for Visualize {
         let bytes = serde_json::to_vec(&assets).map_err(|e| UnitError::bug(e.to_string()))?;
         let file = cx.write("page_assets", paths.file("metadata/page_assets.json"), &bytes)?;
         let mut out = Output { files: vec![file], ..Output::default() };
-        out.facts.insert("images".into(), assets.images.len().into());
+        out.facts.insert("images".into(), assets.assets.images.len().into());
         Ok(out)
     }
+}
+
+/// What the stage leaves: the assets, and what could not be shown.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PageAssets {
+    /// Slices, contours, doses, curves.
+    pub assets: CourseAssets,
+    /// What could not be shown, and why.
+    pub findings: Vec<Finding>,
 }
 
 fn build(
@@ -131,90 +139,66 @@ fn build(
     m: &CourseManifest,
     catalogue: &Catalogue,
     dvh: &DvhArtefact,
-) -> Result<CourseAssets, UnitError> {
-    let show = task.settings.images;
+) -> Result<PageAssets, UnitError> {
     let planning = m.course.images.iter().filter(|i| i.nifti.is_some()).find(|i| i.planning);
     let planning = planning.or_else(|| m.course.images.iter().find(|i| i.nifti.is_some()));
-    let image = planning.map(|i| read_image(cx, i)).transpose()?;
-    let doses: Vec<(DoseGrid, &str, Option<f64>)> = m
+    let mut images: Vec<(&ImageObject, Volume<f32>)> = Vec::new();
+    let further = m.course.images.iter().filter(|i| i.nifti.is_some() && planning.is_none_or(|p| p.id != i.id));
+    for i in planning.into_iter().chain(further) {
+        images.push((i, read_image(cx, i)?));
+    }
+    let structures = contours(cx, catalogue, images.first().map(|(i, v)| (*i, v)), dvh);
+    let doses: Vec<(Volume<f32>, &str, Option<f64>)> = m
         .resolved_doses
         .iter()
-        .filter_map(|d| Some((load_dose(cx, d).ok()?, d.label.as_str(), d.prescription.as_ref().map(|p| p.total_gy))))
+        .filter_map(|d| {
+            let grid = regular(&load_dose(cx, d).ok()?)?;
+            Some((grid, d.label.as_str(), d.prescription.as_ref().map(|p| p.total_gy)))
+        })
         .collect();
-    let structures = contours(cx, catalogue, planning.zip(image.as_ref()), dvh);
-    let mut assets =
-        CourseAssets { structures: structures.iter().map(|s| s.info.clone()).collect(), ..CourseAssets::default() };
-    let dose_volumes: Vec<(Volume<f32>, &str, Option<f64>)> =
-        doses.iter().filter_map(|(g, l, rx)| Some((regular(g)?, *l, *rx))).collect();
-    let key_only = matches!(show, ReportImages::Key);
-    let kind = planning.map_or(ImageKind::Ct, kind_of);
-    let shown = |e: crate::report::ReportError| UnitError::data(e.to_string());
-    if !matches!(show, ReportImages::None) {
-        // Contours are stored in the pixels of the image as it is shown: cropped and reduced.
-        let mut ground = dose_volumes.first().map(|d| d.0.grid.clone());
-        if let (Some(i), Some(v)) = (planning, &image) {
-            let include = structures.iter().flat_map(|s| corners(&s.loops)).collect();
-            let options = ImageOptions { label: label(i), include, ..ImageOptions::default() };
-            let block = encode_image(v, kind, &options).map_err(shown)?;
-            ground = Some(block.grid.clone());
-            if !key_only {
-                assets.images.push(block);
-            }
+    let doses: Vec<DoseInput<'_>> = doses
+        .iter()
+        .map(|(v, label, prescription_gy)| DoseInput {
+            grid: &v.grid,
+            values: v.values(),
+            label,
+            prescription_gy: *prescription_gy,
+        })
+        .collect();
+    let frame = planning.map_or("", |p| p.frame_of_reference_uid.as_str());
+    let input = AssetInput {
+        images: images
+            .iter()
+            .enumerate()
+            .map(|(n, (i, v))| {
+                let same_frame = n == 0 || (!frame.is_empty() && i.frame_of_reference_uid == frame);
+                (v, kind_of(i), ImageOptions { label: label(i), same_frame, ..ImageOptions::default() })
+            })
+            .collect(),
+        structures: &structures,
+        doses: &doses,
+        curves: &curves(m, dvh),
+    };
+    let (mut assets, errors) = build_assets(&input);
+    match task.settings.images {
+        ReportImages::None => {
+            assets.images.clear();
+            assets.contours = None;
+            assets.doses.clear();
+            assets.key_pictures.clear();
         }
-        let mut start = None;
-        if let Some(grid) = ground {
-            let block = encode_contours(&structures, &grid).map_err(shown)?;
-            start = block.start;
-            if !assets.images.is_empty() {
-                assets.contours = Some(block);
-            }
+        ReportImages::Key => {
+            assets.images.clear();
+            assets.contours = None;
+            assets.doses.clear();
         }
-        let input = KeyPictureInput {
-            image: image.as_ref().map(|v| (v, kind)),
-            dose: dose_volumes.first().map(|(v, l, rx)| DoseInput {
-                grid: &v.grid,
-                values: v.values(),
-                label: l,
-                prescription_gy: *rx,
-            }),
-            structures: &structures,
-            point: start,
-        };
-        if image.is_some() || !dose_volumes.is_empty() {
-            assets.key_pictures = key_pictures(&input).map_err(shown)?;
-        }
-        if !key_only {
-            further_images(cx, m, planning, &mut assets)?;
-            for (v, l, rx) in &dose_volumes {
-                let input = DoseInput { grid: &v.grid, values: v.values(), label: l, prescription_gy: *rx };
-                assets.doses.push(encode_dose(&input).map_err(shown)?);
-            }
-        }
+        ReportImages::Auto | ReportImages::Full => {}
     }
-    assets.curves = curves(m, dvh)?;
-    Ok(assets)
-}
-
-fn further_images(
-    cx: &UnitContext,
-    m: &CourseManifest,
-    planning: Option<&ImageObject>,
-    assets: &mut CourseAssets,
-) -> Result<(), UnitError> {
-    let Some(first) = planning else { return Ok(()) };
-    for i in m.course.images.iter().filter(|i| i.id != first.id && i.nifti.is_some()) {
-        let v = read_image(cx, i)?;
-        let same = !i.frame_of_reference_uid.is_empty() && i.frame_of_reference_uid == first.frame_of_reference_uid;
-        let options = ImageOptions {
-            label: label(i),
-            budget: 1_500_000,
-            skip_rungs: FURTHER_SERIES_RUNG,
-            same_frame: same,
-            ..ImageOptions::default()
-        };
-        assets.images.push(encode_image(&v, kind_of(i), &options).map_err(|e| UnitError::data(e.to_string()))?);
-    }
-    Ok(())
+    let findings = errors
+        .iter()
+        .map(|e| Finding::new(Level::Note, "page.not_shown", format!("{e}."), "The numbers do not depend on it."))
+        .collect();
+    Ok(PageAssets { assets, findings })
 }
 
 fn kind_of(i: &ImageObject) -> ImageKind {
@@ -243,10 +227,10 @@ fn contours(
     let mut geometry = Geometry::new(cx, StackOptions::default());
     let volume = |s: &Structure| {
         let row = dvh.rows.iter().find(|r| {
-            r.get("ROI_Number").and_then(serde_json::Value::as_i64) == Some(i64::from(s.number))
-                && r.get("Segmentation_Source").and_then(serde_json::Value::as_str) == Some(&s.source)
+            r.get("ROI_Number").and_then(Value::as_i64) == Some(i64::from(s.number))
+                && r.get("Segmentation_Source").and_then(Value::as_str) == Some(&s.source)
         });
-        row.and_then(|r| r.get("Volume (cm³)")).and_then(serde_json::Value::as_f64)
+        row.and_then(|r| r.get("Volume (cm³)")).and_then(Value::as_f64)
     };
     catalogue
         .structures
@@ -274,20 +258,6 @@ fn contours(
             StructureContours { info, loops }
         })
         .collect()
-}
-
-/// Lower and upper corner of the loops, mm LPS; empty without a point.
-fn corners(loops: &[Vec<Vec3>]) -> Vec<Vec3> {
-    let mut points = loops.iter().flatten();
-    let Some(first) = points.next() else { return Vec::new() };
-    let (mut lo, mut hi) = (*first, *first);
-    for p in points {
-        for a in 0..3 {
-            lo[a] = lo[a].min(p[a]);
-            hi[a] = hi[a].max(p[a]);
-        }
-    }
-    vec![lo, hi]
 }
 
 fn parallel(stack: &PlaneStack, grid: &Grid) -> bool {
@@ -332,30 +302,25 @@ fn regular(dose: &DoseGrid) -> Option<Volume<f32>> {
     Some(Volume::from_vec(grid, values))
 }
 
-fn curves(m: &CourseManifest, dvh: &DvhArtefact) -> Result<Option<CurveBlock>, UnitError> {
-    let Some(first) = m.resolved_doses.first() else { return Ok(None) };
-    let series: Vec<DvhSeries> = dvh
-        .curves
+/// Curves of the dose that the tables use.
+fn curves(m: &CourseManifest, dvh: &DvhArtefact) -> Vec<DvhSeries> {
+    let Some(first) = m.resolved_doses.first() else { return Vec::new() };
+    let row_of = |c: &DvhCurve| {
+        dvh.rows.iter().find(|r| {
+            r.get("ROI_Number").and_then(Value::as_i64) == Some(i64::from(c.roi_number))
+                && r.get("Segmentation_Source").and_then(Value::as_str) == Some(&c.source)
+                && r.get("dose_id").and_then(Value::as_str) == Some(&c.dose_id)
+        })
+    };
+    dvh.curves
         .iter()
         .filter(|c| c.dose_id == first.id)
         .map(|c| DvhSeries {
             id: id_of(&c.source, c.roi_number),
             points: c.volume_percent.iter().enumerate().map(|(n, v)| [n as f64 * c.step_gy, *v / 100.0]).collect(),
             volume_cc: Some(c.volume_cc),
-            mean_gy: dvh
-                .rows
-                .iter()
-                .find(|r| {
-                    r.get("ROI_Number").and_then(serde_json::Value::as_i64) == Some(i64::from(c.roi_number))
-                        && r.get("Segmentation_Source").and_then(serde_json::Value::as_str) == Some(&c.source)
-                        && r.get("dose_id").and_then(serde_json::Value::as_str) == Some(&c.dose_id)
-                })
-                .and_then(|r| r.get("DmeanGy")?.as_f64()),
+            mean_gy: row_of(c).and_then(|r| r.get("DmeanGy")?.as_f64()),
             ..DvhSeries::default()
         })
-        .collect();
-    if series.is_empty() {
-        return Ok(None);
-    }
-    encode_curves(&series).map(Some).map_err(|e| UnitError::data(e.to_string()))
+        .collect()
 }

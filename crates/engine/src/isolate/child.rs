@@ -161,3 +161,65 @@ pub(crate) fn carry_out_in(
 pub(crate) fn context(unit: &UnitFile, cancel: &crate::Cancel) -> UnitContext {
     UnitContext { cancel: cancel.clone(), ..unit.context() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Roots, UnitId};
+    use serde_json::{Value, json};
+
+    fn runner(_: &str, cx: &UnitContext, task: Value) -> Result<Output, UnitError> {
+        assert_eq!((rayon::current_num_threads(), cx.threads), (2, 2));
+        match task.as_str().unwrap_or_default() {
+            "data" => Err(UnitError::data("empty")),
+            "memory" => Err(UnitError::memory("the heap is full")),
+            "program" => Err(UnitError::new(FailureKind::Program, "exit code 1")),
+            "config" => Err(UnitError::new(FailureKind::Config, "wrong")),
+            "panic" => panic!("on purpose"),
+            _ => Ok(Output::default()),
+        }
+    }
+
+    #[test]
+    fn exit_codes_say_what_may_help() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("unit.json");
+        let unit = |task: &str| UnitFile {
+            schema: SCHEMA_VERSION,
+            id: UnitId { stage: "s".into(), scope: vec!["a".into()], part: None },
+            fingerprint: "f".into(),
+            stage_version: 1,
+            task: json!(task),
+            roots: Roots::default(),
+            work: dir.path().to_owned(),
+            log: dir.path().join("log"),
+            threads: 2,
+            env: Default::default(),
+            host: Default::default(),
+            time_limit: None,
+            result: dir.path().join("result.json"),
+        };
+        for (task, code) in [
+            ("", EXIT_OK),
+            ("data", EXIT_DATA),
+            ("memory", EXIT_MEMORY),
+            ("program", EXIT_TRANSIENT),
+            ("config", EXIT_CONFIG),
+            ("panic", EXIT_INTERNAL),
+        ] {
+            unit_file::write(&path, &unit(task), UNIT_LIMIT).unwrap();
+            assert_eq!(run_unit_file(&path, runner), code, "{task}");
+            let result: ResultFile = unit_file::read(&dir.path().join("result.json"), RESULT_LIMIT).unwrap();
+            assert_eq!(result.output.is_some(), code == EXIT_OK);
+            if task == "panic" {
+                let message = result.error.unwrap().message;
+                assert!(message.contains("on purpose") && message.contains("child.rs:"), "{message}");
+            }
+        }
+        std::fs::write(&path, "{}").unwrap();
+        assert_eq!(run_unit_file(&path, runner), EXIT_CONFIG);
+        unit_file::write(&path, &UnitFile { schema: SCHEMA_VERSION + 1, ..unit("") }, UNIT_LIMIT).unwrap();
+        assert_eq!(run_unit_file(&path, runner), EXIT_CONFIG);
+        assert_eq!(run_unit_file(&dir.path().join("none"), runner), EXIT_TRANSIENT);
+    }
+}

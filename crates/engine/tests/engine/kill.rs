@@ -14,6 +14,7 @@ pub(crate) const TESTS: &[Test] = &[
         "kill::a_unit_that_takes_the_process_down_is_found_and_isolated",
         a_unit_that_takes_the_process_down_is_found_and_isolated,
     ),
+    ("kill::temporary_folders_that_sockets_cannot_use", temporary_folders_that_sockets_cannot_use),
 ];
 
 const ITEMS: usize = 8;
@@ -127,4 +128,16 @@ fn a_unit_that_takes_the_process_down_is_found_and_isolated() {
     assert!(f.error.message.contains("SIGSEGV"), "{}", f.error.message);
     assert_eq!(w.records().len(), 4);
     w.check_tidy();
+}
+
+fn temporary_folders_that_sockets_cannot_use() {
+    let long = World::new(0).dir.join("x".repeat(120));
+    let t = tempfile::tempdir().unwrap();
+    let deep = t.path().join("y".repeat(120));
+    std::fs::create_dir(&deep).unwrap();
+    for tmp in [&long, &deep] {
+        let w = World::new(2);
+        let status = parent("chain", &w, 2).env("TMPDIR", tmp).status().unwrap();
+        assert!(status.success() && w.failures().is_empty() && w.records().len() == 8, "{}", tmp.display());
+    }
 }

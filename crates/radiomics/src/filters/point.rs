@@ -18,7 +18,9 @@ fn largest(x: &[f64]) -> f64 {
 pub(super) fn square(picture: &Picture<'_>) -> Image {
     mapped(picture, |x, m| {
         let c = 1.0 / m.sqrt();
-        x.iter_mut().for_each(|v| *v = (c * *v) * (c * *v));
+        for v in x {
+            *v = (c * *v) * (c * *v);
+        }
     })
 }
 
@@ -50,7 +52,9 @@ pub(super) fn logarithm(picture: &Picture<'_>) -> Image {
             };
         }
         let scale = m / largest(x);
-        x.iter_mut().for_each(|v| *v *= scale);
+        for v in x {
+            *v *= scale;
+        }
     })
 }
 
@@ -58,6 +62,8 @@ pub(super) fn logarithm(picture: &Picture<'_>) -> Image {
 pub(super) fn exponential(picture: &Picture<'_>) -> Image {
     mapped(picture, |x, m| {
         let c = m.ln() / m;
-        x.iter_mut().for_each(|v| *v = (c * *v).exp());
+        for v in x {
+            *v = (c * *v).exp();
+        }
     })
 }

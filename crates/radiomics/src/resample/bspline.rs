@@ -3,8 +3,6 @@
 //! Unser, "Splines: a perfect fit for signal and image processing", IEEE Signal Process Mag 16(6), 1999. Start values and
 //! order of the operations are those of ITK, so that truncated integers agree.
 
-/// Pole of the cubic spline.
-const POLE: f64 = -0.26794919243112270647; // √3 − 2
 /// ITK sums the causal start until the pole's power is below this.
 const TOLERANCE: f64 = 1e-10;
 /// An edge that is not the image's border must be this far away: the pole's power is then 1e-23.
@@ -92,38 +90,41 @@ fn prefilter(data: &mut [f64], dims: [usize; 3], axis: usize, truncated: bool) {
     if n < 2 {
         return;
     }
+    // Pole and gain as ITK rounds them: integer images are truncated afterwards, which shows the last bit.
+    let pole = 3_f64.sqrt() - 2.0;
+    let gain = (1.0 - pole) * (1.0 - 1.0 / pole);
     let stride: usize = dims[..axis].iter().product();
-    let horizon = (TOLERANCE.ln() / POLE.abs().ln()).ceil() as usize;
+    let horizon = (TOLERANCE.ln() / pole.abs().ln()).ceil() as usize;
     // Lines along y and z are done side by side, a row of them at a time.
     let width = stride;
     let mut first = vec![0.0; width];
     for block in data.chunks_exact_mut(stride * n) {
         for v in block.iter_mut() {
-            *v *= 6.0;
+            *v *= gain;
         }
         let row = |k: usize| k * stride..k * stride + width;
         first.copy_from_slice(&block[row(0)]);
         if truncated && horizon < n {
-            let mut zn = POLE;
+            let mut zn = pole;
             for k in 1..horizon {
                 for (f, v) in first.iter_mut().zip(&block[row(k)]) {
                     *f += zn * v;
                 }
-                zn *= POLE;
+                zn *= pole;
             }
         } else {
-            let inverse = 1.0 / POLE;
-            let mut zn = POLE;
-            let mut z2n = POLE.powi(n as i32 - 1);
+            let inverse = 1.0 / pole;
+            let mut zn = pole;
+            let mut z2n = pole.powi(n as i32 - 1);
             for (f, v) in first.iter_mut().zip(&block[row(n - 1)]) {
                 *f += z2n * v;
             }
-            z2n *= z2n * inverse;
+            z2n = z2n * (z2n * inverse);
             for k in 1..=n.saturating_sub(2) {
                 for (f, v) in first.iter_mut().zip(&block[row(k)]) {
                     *f += (zn + z2n) * v;
                 }
-                zn *= POLE;
+                zn *= pole;
                 z2n *= inverse;
             }
             for f in &mut first {
@@ -134,20 +135,20 @@ fn prefilter(data: &mut [f64], dims: [usize; 3], axis: usize, truncated: bool) {
         for k in 1..n {
             let (done, rest) = block.split_at_mut(k * stride);
             for (v, p) in rest[..width].iter_mut().zip(&done[(k - 1) * stride..]) {
-                *v += POLE * p;
+                *v += pole * p;
             }
         }
         {
             let (done, rest) = block.split_at_mut((n - 1) * stride);
-            let factor = POLE / (POLE * POLE - 1.0);
+            let factor = pole / (pole * pole - 1.0);
             for (v, p) in rest[..width].iter_mut().zip(&done[(n - 2) * stride..]) {
-                *v = factor * (POLE * p + *v);
+                *v = factor * (pole * p + *v);
             }
         }
         for k in (0..n - 1).rev() {
             let (done, rest) = block.split_at_mut((k + 1) * stride);
             for (v, next) in done[k * stride..].iter_mut().zip(&rest[..width]) {
-                *v = POLE * (next - *v);
+                *v = pole * (next - *v);
             }
         }
     }

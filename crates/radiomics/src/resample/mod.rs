@@ -70,13 +70,27 @@ fn target_grid(
             reason: format!("{new:?} mm gives {dims:?} voxels, which is too many"),
         });
     }
-    Ok(Grid { dims, origin: grid.world(origin), step })
+    // ITK adds the origin last for a continuous index.
+    let corner = std::array::from_fn(|c| {
+        let sum = origin[0] * grid.step[0][c] + origin[1] * grid.step[1][c] + origin[2] * grid.step[2][c];
+        sum + grid.origin[c]
+    });
+    Ok(Grid { dims, origin: corner, step })
+}
+
+/// Rows of the matrix from mm to index; reciprocals where the axes lie along x, y and z, as ITK finds them there.
+fn inverse(grid: &Grid) -> [[f64; 3]; 3] {
+    let aligned = grid.step.iter().all(|s| s.iter().filter(|v| **v != 0.0).count() == 1);
+    if aligned {
+        return grid.step.map(|s| s.map(|v| if v == 0.0 { 0.0 } else { 1.0 / v }));
+    }
+    grid.inverse()
 }
 
 /// Calls `f` with the index position in `from` for each voxel of `to`, along lines as ITK walks them: both ends of a line
 /// are transformed, what lies between is interpolated.
 fn walk(from: &Grid, to: &Grid, mut f: impl FnMut(usize, [f64; 3])) {
-    let inverse = from.inverse();
+    let inverse = inverse(from);
     let index = |i: [f64; 3]| -> [f64; 3] {
         let w = to.world(i);
         let d: [f64; 3] = std::array::from_fn(|c| w[c] - from.origin[c]);
@@ -125,7 +139,7 @@ fn interpolate(picture: &Picture<'_>, to: &Grid, how: Interpolator) -> Result<Im
     let whole = picture.grid.dims;
     let kind = picture.kind;
     // Only the part of the image that the new grid reaches, with a margin for the spline's memory.
-    let inverse = picture.grid.inverse();
+    let inverse = inverse(picture.grid);
     let (mut lo, mut hi) = ([f64::INFINITY; 3], [f64::NEG_INFINITY; 3]);
     for corner in 0..8_usize {
         let i: [f64; 3] = std::array::from_fn(|a| if corner >> a & 1 == 1 { to.dims[a] as f64 } else { 0.0 });

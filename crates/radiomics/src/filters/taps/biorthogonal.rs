@@ -9,6 +9,7 @@ pub(super) const ORDERS: [&str; 15] =
 
 /// Decomposition low-pass of bior1.1 to bior6.8.
 #[rustfmt::skip]
+#[expect(clippy::approx_constant, reason = "a published table")]
 pub(super) const DECOMPOSITION: [&[f64]; 15] = [
     // bior1.1
     &[
@@ -97,6 +98,7 @@ pub(super) const DECOMPOSITION: [&[f64]; 15] = [
 
 /// Reconstruction low-pass of bior1.1 to bior6.8.
 #[rustfmt::skip]
+#[expect(clippy::approx_constant, reason = "a published table")]
 pub(super) const RECONSTRUCTION: [&[f64]; 15] = [
     // bior1.1
     &[

@@ -5,6 +5,7 @@
 
 /// db1 to db38.
 #[rustfmt::skip]
+#[expect(clippy::approx_constant, reason = "a published table")]
 pub(super) const DAUBECHIES: [&[f64]; 38] = [
     // db1
     &[
