@@ -215,8 +215,8 @@ impl Policies {
         p.host.insert("device".into(), s.segmentation.device.to_string());
         p.host.insert("nr_threads_resample".into(), r.nr_threads_resample.to_string());
         p.host.insert("nr_threads_save".into(), r.nr_threads_save.to_string());
-        p.host.insert("num_proc_preprocessing".into(), r.num_proc_preprocessing.to_string());
-        p.host.insert("num_proc_export".into(), r.num_proc_export.to_string());
+        p.env.insert("TOTALSEG_NUM_PROCESSES_PREPROCESSING".into(), r.num_proc_preprocessing.to_string());
+        p.env.insert("TOTALSEG_NUM_PROCESSES_SEGMENTATION_EXPORT".into(), r.num_proc_export.to_string());
         if let Some(w) = &r.totalsegmentator_weights {
             p.env.insert("TOTALSEG_WEIGHTS_PATH".into(), w.display().to_string());
         }
@@ -292,6 +292,11 @@ pub fn run(
     scanned: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Outcome, RunError> {
     let pipeline = build(settings)?;
+    let present: BTreeSet<&str> = pipeline.stages.iter().map(|e| e.stage.erased_name()).collect();
+    let asked = request.stages.iter().chain(request.force.iter().flatten());
+    if let Some(off) = asked.map(String::as_str).find(|s| !present.contains(s)) {
+        return Err(RunError::Config(format!("the stage {off} is asked for, and switched off by {}", switch(off))));
+    }
     if !request.dicom_root.is_dir() {
         return Err(RunError::NoInput(format!("{} is not a folder that can be read", request.dicom_root.display())));
     }
@@ -327,7 +332,7 @@ pub fn run(
     if !request.dry_run {
         inventory.save(&run_dir)?;
     }
-    let options = options(request, settings, &run_dir);
+    let options = options(request, settings, &run_dir, &present);
     let report = rtpipeline_engine::run(&pipeline, &subjects, &options, cancel, observer).map_err(engine_error)?;
     let results = if request.dry_run {
         Vec::new()
@@ -341,7 +346,21 @@ fn engine_error(e: EngineError) -> RunError {
     if matches!(e, EngineError::Locked { .. }) { RunError::Busy(e.to_string()) } else { RunError::Engine(e) }
 }
 
-fn options(request: &Request, settings: &Settings, run_dir: &Path) -> RunOptions {
+/// The setting that leaves a stage out of the pipeline.
+fn switch(stage: &str) -> &'static str {
+    match stage {
+        "segmentation" => "segmentation.enabled or segmentation.engine",
+        "segmentation_custom" => "custom_models.enabled",
+        "crop_ct" => "ct_cropping.enabled",
+        "dvh" => "dvh.enabled",
+        "visualize" => "report.enabled",
+        "radiomics" => "radiomics.enabled",
+        "qc" => "qc.enabled",
+        _ => "the settings",
+    }
+}
+
+fn options(request: &Request, settings: &Settings, run_dir: &Path, present: &BTreeSet<&str>) -> RunOptions {
     let r = &settings.run;
     let mut o = RunOptions::new(roots(request, settings), request.run_id.clone());
     o.run_dir = run_dir.to_path_buf();
@@ -371,6 +390,7 @@ fn options(request: &Request, settings: &Settings, run_dir: &Path) -> RunOptions
     if r.force_custom_models {
         forced.insert("segmentation_custom".into());
     }
+    forced.retain(|s| present.contains(s.as_str()));
     o.force = if forced.is_empty() { Force::None } else { Force::Stages(forced) };
     o.only = (!request.stages.is_empty()).then(|| request.stages.clone());
     o.dry_run = request.dry_run;

@@ -176,6 +176,8 @@ pub(super) enum ConfigWhat {
         /// As JSON
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        table: TableArgs,
     },
     /// The commented default
     Default,

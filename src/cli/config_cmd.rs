@@ -9,8 +9,8 @@ pub(super) fn config(args: &ConfigArgs) -> Result<Exit, Failure> {
     let text = match &args.what {
         ConfigWhat::Default => config::default_yaml(),
         ConfigWhat::Schema => pretty(&config::schema()),
-        ConfigWhat::Show { sources, json } => {
-            let loaded = super::run::load(sources, &[])?;
+        ConfigWhat::Show { sources, json, table } => {
+            let loaded = super::run::load(sources, &table.overrides)?;
             if *json { pretty(&config::show_json(&loaded)) } else { config::show_yaml(&loaded) }
         }
     };

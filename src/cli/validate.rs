@@ -5,6 +5,8 @@ use super::doctor;
 use super::exit::{Exit, Failure};
 use crate::config::Override;
 use crate::pipeline;
+use crate::stages::segmentation_custom::SegmentationCustom;
+use rtpipeline_engine::Policy;
 
 /// `rtpipeline validate`.
 pub(super) fn validate(args: &ValidateArgs) -> Result<Exit, Failure> {
@@ -44,6 +46,11 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<Exit, Failure> {
         } else if f.required {
             warnings.push(format!("{}: {}; {}", f.name, f.detail, f.meaning));
         }
+    }
+    if s.custom_models.enabled
+        && let Ok(models) = SegmentationCustom::load(&s.custom_models, Policy::default())
+    {
+        warnings.extend(models.missing_weights(&s.custom_models.root));
     }
     let mut text = String::new();
     for g in &good {

@@ -14,7 +14,7 @@ const RESIDUAL: f64 = 1e-11;
 /// Second-order weight of eps beyond which Q is treated as it is.
 const NOT_SMALL: f64 = 1e-11;
 /// Largest number of levels for the dense solver.
-const DENSE_LIMIT: usize = 256;
+const DENSE_LIMIT: usize = 512;
 
 /// The coefficient of one normalised matrix with its marginal sums; 1 when there is one level.
 pub(crate) fn maximal_correlation(cells: &[Pair], px: &[f64], py: &[f64]) -> f64 {

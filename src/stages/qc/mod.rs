@@ -113,7 +113,7 @@ impl Stage for Qc {
             [&manifest.findings, &catalogue.findings, &cropped.findings, &dvh.findings].into_iter().flatten().cloned().collect();
         findings.extend(checks.iter().flat_map(Check::findings));
         findings.sort();
-        findings.dedup();
+        findings.dedup_by(|b, a| (a.level, &a.code, &a.what) == (b.level, &b.code, &b.what));
         report(cx, task, &checks, overall, &findings)
     }
 }

@@ -11,6 +11,28 @@ use rtpipeline_geometry::{Mask, Volume};
 const BODY: &str = "body";
 const LUNGS: [&str; 2] = ["lung_left", "lung_right"];
 
+/// The image does not allow it (a scout, a handful of slices, a tilted gantry): said, and no failure of the course.
+fn not_suited(
+    task: &SegmentationTask,
+    out: &mut Collector<'_>,
+    names: &[&str],
+    reason: &str,
+) -> Result<(), UnitError> {
+    out.finding(
+        Finding::new(
+            Level::Caution,
+            "segmentation.image_not_suited",
+            format!("Image {} does not allow automatic segmentation: {reason}.", task.image.id),
+            "There are no automatic structures on this image.",
+        )
+        .about(task.image.id.clone()),
+    );
+    for name in names {
+        out.not_made(name, reason);
+    }
+    Ok(())
+}
+
 /// Segments one CT.
 pub(super) fn run(cx: &UnitContext, task: &SegmentationTask, out: &mut Collector<'_>) -> Result<(), UnitError> {
     out.fact("engine", "classical");
@@ -32,11 +54,10 @@ pub(super) fn run(cx: &UnitContext, task: &SegmentationTask, out: &mut Collector
     }
     let hu = rtpipeline_volume_io::read_f32(&cx.resolve(&task.nifti)?)
         .map_err(|e| UnitError::data(format!("{}: {e}", task.nifti)))?;
-    let refused = |e: &dyn std::fmt::Display| {
-        UnitError::data(format!("image {}: {e}", task.image.id))
-            .hint("set segmentation.engine to none, or repair the image")
+    let body = match segment_body(&hu) {
+        Ok(body) => body,
+        Err(e) => return not_suited(task, out, &[BODY, LUNGS[0], LUNGS[1]], &e.to_string()),
     };
-    let body = segment_body(&hu).map_err(|e| refused(&e))?;
     gates(out, task, &body.gates, BODY);
     let Some(body_mask) = body.mask else {
         let reason = failed(&body.gates);
@@ -54,7 +75,10 @@ pub(super) fn run(cx: &UnitContext, task: &SegmentationTask, out: &mut Collector
         &Made { model: "body", source: source.clone(), labels: &body_map, names: &body_name, offset: 0 },
     )?;
 
-    let lungs = segment_lungs(&hu, &body_mask).map_err(|e| refused(&e))?;
+    let lungs = match segment_lungs(&hu, &body_mask) {
+        Ok(lungs) => lungs,
+        Err(e) => return not_suited(task, out, &LUNGS, &e.to_string()),
+    };
     gates(out, task, &lungs.gates, "lungs");
     let mut rois = rois_of_labels(&body_map, &counts, &out.of_source(&source));
     let mut lung_map = Volume::filled(hu.grid.clone(), 0u32);

@@ -123,6 +123,8 @@ pub struct SegmentationTask {
     image: ImageObject,
     nifti: RootedPath,
     number_offset: i32,
+    /// Its structure set is the course's `RS_auto.dcm`; those of further images lie beside their label maps.
+    writes_rs_auto: bool,
     method: Method,
 }
 
@@ -187,6 +189,7 @@ impl Stage for Segmentation {
                     image: image.clone(),
                     nifti: nifti.clone(),
                     number_offset: position as i32 * NUMBERS_PER_IMAGE,
+                    writes_rs_auto: position == 0 && image.planning,
                     method,
                 },
                 inputs,

@@ -112,7 +112,7 @@ impl<'a> Collector<'a> {
         if image.files.is_empty() || rois.is_empty() {
             return Ok(());
         }
-        let to = if main && image.planning {
+        let to = if main && self.task.writes_rs_auto {
             self.paths.file("RS_auto.dcm")
         } else {
             self.paths.file(&format!("{}/{base}/{base}--{model}.dcm", self.folder, base = self.base))

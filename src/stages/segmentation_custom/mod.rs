@@ -72,6 +72,16 @@ impl SegmentationCustom {
         Self::with(models, policy)
     }
 
+    /// What lacks of the weights of the models below `root`, the folder that they were loaded from: one sentence each.
+    pub fn missing_weights(&self, root: &Path) -> Vec<String> {
+        let lacks = |m: &LoadedModel| {
+            let folder = root.join(&m.folder);
+            let of_network = |net| weights::locate(&m.model, net, &folder).err().map(|e| e.to_string());
+            m.model.nnunet.networks.iter().filter_map(of_network).collect::<Vec<_>>()
+        };
+        self.models.iter().flat_map(lacks).collect()
+    }
+
     /// With these models.
     ///
     /// # Errors

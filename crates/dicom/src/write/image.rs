@@ -5,6 +5,7 @@ use super::source::SourceImages;
 use super::{WriteError, Written};
 use crate::geometry::{norm, unit};
 use crate::uid;
+use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::Volume;
 use std::path::Path;
@@ -68,22 +69,22 @@ pub fn write_image_series(folder: &Path, spec: &ImageSpec<'_>) -> Result<Vec<Wri
         spec.context.frame(&mut b);
         b.uid(t::SERIES_INSTANCE_UID, &series)
             .int(t::SERIES_NUMBER, spec.series_number)
-            .one(t::SERIES_DESCRIPTION, b"LO", spec.description)
+            .one(t::SERIES_DESCRIPTION, VR::LO, spec.description)
             .int(t::INSTANCE_NUMBER, k as i64 + 1)
             .int(t::ACQUISITION_NUMBER, 1)
             .text(
                 t::IMAGE_TYPE,
-                b"CS",
+                VR::CS,
                 match spec.kind {
                     ImageKind::Ct => "ORIGINAL\\PRIMARY\\AXIAL",
                     ImageKind::Mr => "ORIGINAL\\PRIMARY\\M",
                 },
             )
-            .text(t::SERIES_DATE, b"DA", &spec.context.study_date)
-            .text(t::SERIES_TIME, b"TM", &spec.context.study_time)
-            .text(t::PATIENT_POSITION, b"CS", spec.patient_position)
+            .text(t::SERIES_DATE, VR::DA, &spec.context.study_date)
+            .text(t::SERIES_TIME, VR::TM, &spec.context.study_time)
+            .text(t::PATIENT_POSITION, VR::CS, spec.patient_position)
             .u16(t::SAMPLES_PER_PIXEL, 1)
-            .text(t::PHOTOMETRIC_INTERPRETATION, b"CS", "MONOCHROME2")
+            .text(t::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
             .u16(t::ROWS, rows)
             .u16(t::COLUMNS, columns)
             .u16(t::BITS_ALLOCATED, 16)
@@ -92,17 +93,19 @@ pub fn write_image_series(folder: &Path, spec: &ImageSpec<'_>) -> Result<Vec<Wri
             .u16(t::PIXEL_REPRESENTATION, 1);
         kind_attributes(&mut b, spec.kind);
         for (tag, vr, value) in spec.extra {
+            let vr = VR::from_binary(*vr)
+                .ok_or_else(|| invalid(format!("{tag}: unknown value representation {}", vr.escape_ascii())))?;
             b.text(*tag, vr, value);
         }
-        if b.data.get(t::BODY_PART_EXAMINED).is_none() {
-            b.text(t::LATERALITY, b"CS", "");
+        if !b.has(t::BODY_PART_EXAMINED) {
+            b.text(t::LATERALITY, VR::CS, "");
         }
         b.decimals(t::IMAGE_POSITION_PATIENT, &g.world([0.0, 0.0, k as f64]))
             .and_then(|b| b.decimals(t::IMAGE_ORIENTATION_PATIENT, &[r[0], r[1], r[2], c[0], c[1], c[2]]))
             .and_then(|b| b.decimals(t::PIXEL_SPACING, &[norm(g.step[1]), norm(g.step[0])]))
             .and_then(|b| b.decimals(t::SLICE_THICKNESS, &[norm(g.step[2])]))
             .map_err(invalid)?;
-        b.raw(t::PIXEL_DATA, b"OW", plane.iter().flat_map(|v| v.to_le_bytes()).collect());
+        b.pixels(plane.iter().flat_map(|v| v.to_le_bytes()).collect()).map_err(invalid)?;
         let path = folder.join(format!("{modality}_{:04}.dcm", k + 1));
         out.push(finish(&path, class, EXPLICIT, b)?);
     }
@@ -112,19 +115,19 @@ pub fn write_image_series(folder: &Path, spec: &ImageSpec<'_>) -> Result<Vec<Wri
 fn kind_attributes(b: &mut Build, kind: ImageKind) {
     match kind {
         ImageKind::Ct => {
-            b.text(t::KVP, b"DS", "120")
-                .text(t::RESCALE_INTERCEPT, b"DS", "0")
-                .text(t::RESCALE_SLOPE, b"DS", "1")
-                .text(t::RESCALE_TYPE, b"LO", "HU");
+            b.text(t::KVP, VR::DS, "120")
+                .text(t::RESCALE_INTERCEPT, VR::DS, "0")
+                .text(t::RESCALE_SLOPE, VR::DS, "1")
+                .text(t::RESCALE_TYPE, VR::LO, "HU");
         }
         ImageKind::Mr => {
-            b.text(t::SCANNING_SEQUENCE, b"CS", "SE")
-                .text(t::SEQUENCE_VARIANT, b"CS", "NONE")
-                .text(t::SCAN_OPTIONS, b"CS", "")
-                .text(t::MR_ACQUISITION_TYPE, b"CS", "2D")
-                .text(t::REPETITION_TIME, b"DS", "")
-                .text(t::ECHO_TIME, b"DS", "")
-                .text(t::ECHO_TRAIN_LENGTH, b"IS", "");
+            b.text(t::SCANNING_SEQUENCE, VR::CS, "SE")
+                .text(t::SEQUENCE_VARIANT, VR::CS, "NONE")
+                .text(t::SCAN_OPTIONS, VR::CS, "")
+                .text(t::MR_ACQUISITION_TYPE, VR::CS, "2D")
+                .text(t::REPETITION_TIME, VR::DS, "")
+                .text(t::ECHO_TIME, VR::DS, "")
+                .text(t::ECHO_TRAIN_LENGTH, VR::IS, "");
         }
     }
 }

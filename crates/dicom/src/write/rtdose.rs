@@ -5,6 +5,7 @@ use super::source::SourceImages;
 use super::{WriteError, Written};
 use crate::geometry::{cross, dot, norm, unit};
 use crate::uid;
+use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::DoseGrid;
 use std::path::Path;
@@ -70,22 +71,23 @@ pub fn write_dose(path: &Path, spec: &DoseSpec<'_>) -> Result<Written, WriteErro
     let (r, c) = (unit(g.row_step), unit(g.col_step));
     b.int(t::SERIES_NUMBER, spec.series_number)
         .int(t::INSTANCE_NUMBER, 1)
-        .one(t::SERIES_DESCRIPTION, b"LO", spec.description)
+        .one(t::SERIES_DESCRIPTION, VR::LO, spec.description)
         .u16(t::SAMPLES_PER_PIXEL, 1)
-        .text(t::PHOTOMETRIC_INTERPRETATION, b"CS", "MONOCHROME2")
+        .text(t::PHOTOMETRIC_INTERPRETATION, VR::CS, "MONOCHROME2")
         .int(t::NUMBER_OF_FRAMES, planes as i64)
-        .raw(t::FRAME_INCREMENT_POINTER, b"AT", vec![0x04, 0x30, 0x0C, 0x00])
+        .pointer(t::FRAME_INCREMENT_POINTER, t::GRID_FRAME_OFFSET_VECTOR)
         .u16(t::ROWS, rows)
         .u16(t::COLUMNS, columns)
         .u16(t::BITS_ALLOCATED, 32)
         .u16(t::BITS_STORED, 32)
         .u16(t::HIGH_BIT, 31)
         .u16(t::PIXEL_REPRESENTATION, 0)
-        .text(t::DOSE_UNITS, b"CS", "GY")
-        .text(t::DOSE_TYPE, b"CS", spec.dose_type)
-        .text(t::DOSE_SUMMATION_TYPE, b"CS", spec.summation_type)
-        .raw(t::DOSE_GRID_SCALING, b"DS", text.into_bytes())
-        .raw(t::PIXEL_DATA, b"OW", pixels);
+        .text(t::DOSE_UNITS, VR::CS, "GY")
+        .text(t::DOSE_TYPE, VR::CS, spec.dose_type)
+        .text(t::DOSE_SUMMATION_TYPE, VR::CS, spec.summation_type)
+        .decimal_text(t::DOSE_GRID_SCALING, text)
+        .pixels(pixels)
+        .map_err(invalid)?;
     b.decimals(t::IMAGE_POSITION_PATIENT, &first)
         .and_then(|b| b.decimals(t::IMAGE_ORIENTATION_PATIENT, &[r[0], r[1], r[2], c[0], c[1], c[2]]))
         .and_then(|b| b.decimals(t::PIXEL_SPACING, &[norm(g.col_step), norm(g.row_step)]))
@@ -94,7 +96,7 @@ pub fn write_dose(path: &Path, spec: &DoseSpec<'_>) -> Result<Written, WriteErro
     let thickness = offsets.get(1).copied();
     match thickness {
         Some(v) => b.decimals(t::SLICE_THICKNESS, &[v]).map_err(invalid)?,
-        None => b.text(t::SLICE_THICKNESS, b"DS", ""),
+        None => b.text(t::SLICE_THICKNESS, VR::DS, ""),
     };
     if !spec.plan_uids.is_empty() {
         let plans = spec

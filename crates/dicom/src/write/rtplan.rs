@@ -4,6 +4,7 @@ use super::encode::{Build, IMPLICIT, finish, hash};
 use super::source::SourceImages;
 use super::{WriteError, Written};
 use crate::uid;
+use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::Vec3;
 use std::path::Path;
@@ -80,17 +81,17 @@ fn build(spec: &PlanSpec<'_>) -> Result<Build, String> {
     spec.images.frame(&mut b);
     b.int(t::SERIES_NUMBER, spec.series_number)
         .int(t::INSTANCE_NUMBER, 1)
-        .one(t::RT_PLAN_LABEL, b"SH", spec.label)
-        .one(t::RT_PLAN_NAME, b"LO", spec.name)
-        .text(t::RT_PLAN_DATE, b"DA", spec.date)
-        .text(t::RT_PLAN_TIME, b"TM", spec.time)
-        .text(t::PLAN_INTENT, b"CS", spec.intent)
-        .text(t::RT_PLAN_GEOMETRY, b"CS", "PATIENT")
-        .text(t::APPROVAL_STATUS, b"CS", spec.approval);
+        .one(t::RT_PLAN_LABEL, VR::SH, spec.label)
+        .one(t::RT_PLAN_NAME, VR::LO, spec.name)
+        .text(t::RT_PLAN_DATE, VR::DA, spec.date)
+        .text(t::RT_PLAN_TIME, VR::TM, spec.time)
+        .text(t::PLAN_INTENT, VR::CS, spec.intent)
+        .text(t::RT_PLAN_GEOMETRY, VR::CS, "PATIENT")
+        .text(t::APPROVAL_STATUS, VR::CS, spec.approval);
     if spec.approval == "APPROVED" {
-        b.text(t::REVIEW_DATE, b"DA", spec.date).text(t::REVIEW_TIME, b"TM", spec.time).text(
+        b.text(t::REVIEW_DATE, VR::DA, spec.date).text(t::REVIEW_TIME, VR::TM, spec.time).text(
             t::REVIEWER_NAME,
-            b"PN",
+            VR::PN,
             "",
         );
     }
@@ -101,9 +102,9 @@ fn build(spec: &PlanSpec<'_>) -> Result<Build, String> {
     let mut target = Build::default();
     target
         .int(t::DOSE_REFERENCE_NUMBER, 1)
-        .text(t::DOSE_REFERENCE_STRUCTURE_TYPE, b"CS", "SITE")
-        .one(t::DOSE_REFERENCE_DESCRIPTION, b"LO", spec.target)
-        .text(t::DOSE_REFERENCE_TYPE, b"CS", "TARGET")
+        .text(t::DOSE_REFERENCE_STRUCTURE_TYPE, VR::CS, "SITE")
+        .one(t::DOSE_REFERENCE_DESCRIPTION, VR::LO, spec.target)
+        .text(t::DOSE_REFERENCE_TYPE, VR::CS, "TARGET")
         .decimals(t::TARGET_PRESCRIPTION_DOSE, &[spec.prescription])?;
     b.items(t::DOSE_REFERENCE_SEQUENCE, vec![target]);
     let mut group = Build::default();
@@ -125,7 +126,7 @@ fn build(spec: &PlanSpec<'_>) -> Result<Build, String> {
     }
     b.items(t::FRACTION_GROUP_SEQUENCE, vec![group]);
     let mut setup = Build::default();
-    setup.int(t::PATIENT_SETUP_NUMBER, 1).text(t::PATIENT_POSITION, b"CS", spec.patient_position);
+    setup.int(t::PATIENT_SETUP_NUMBER, 1).text(t::PATIENT_POSITION, VR::CS, spec.patient_position);
     b.items(t::PATIENT_SETUP_SEQUENCE, vec![setup]);
     let beams = spec
         .beams
@@ -150,17 +151,17 @@ fn build_beam(spec: &PlanSpec<'_>, number: i64, beam: &BeamSpec<'_>) -> Result<B
     let mut devices = Vec::new();
     for kind in ["ASYMX", "ASYMY"] {
         let mut d = Build::default();
-        d.text(t::RT_BEAM_LIMITING_DEVICE_TYPE, b"CS", kind).int(t::NUMBER_OF_LEAF_JAW_PAIRS, 1);
+        d.text(t::RT_BEAM_LIMITING_DEVICE_TYPE, VR::CS, kind).int(t::NUMBER_OF_LEAF_JAW_PAIRS, 1);
         devices.push(d);
     }
-    b.text(t::TREATMENT_MACHINE_NAME, b"SH", spec.machine)
-        .text(t::PRIMARY_DOSIMETER_UNIT, b"CS", "MU")
+    b.text(t::TREATMENT_MACHINE_NAME, VR::SH, spec.machine)
+        .text(t::PRIMARY_DOSIMETER_UNIT, VR::CS, "MU")
         .items(t::BEAM_LIMITING_DEVICE_SEQUENCE, devices)
         .int(t::BEAM_NUMBER, number)
-        .one(t::BEAM_NAME, b"LO", beam.name)
-        .text(t::BEAM_TYPE, b"CS", if arc { "DYNAMIC" } else { "STATIC" })
-        .text(t::RADIATION_TYPE, b"CS", "PHOTON")
-        .text(t::TREATMENT_DELIVERY_TYPE, b"CS", "TREATMENT")
+        .one(t::BEAM_NAME, VR::LO, beam.name)
+        .text(t::BEAM_TYPE, VR::CS, if arc { "DYNAMIC" } else { "STATIC" })
+        .text(t::RADIATION_TYPE, VR::CS, "PHOTON")
+        .text(t::TREATMENT_DELIVERY_TYPE, VR::CS, "TREATMENT")
         .int(t::NUMBER_OF_WEDGES, 0)
         .int(t::NUMBER_OF_COMPENSATORS, 0)
         .int(t::NUMBER_OF_BOLI, 0)
@@ -178,17 +179,17 @@ fn build_beam(spec: &PlanSpec<'_>, number: i64, beam: &BeamSpec<'_>) -> Result<B
             let mut jaws = Vec::new();
             for (kind, half) in ["ASYMX", "ASYMY"].iter().zip(beam.jaws) {
                 let mut j = Build::default();
-                j.text(t::RT_BEAM_LIMITING_DEVICE_TYPE, b"CS", kind).decimals(t::LEAF_JAW_POSITIONS, &[-half, half])?;
+                j.text(t::RT_BEAM_LIMITING_DEVICE_TYPE, VR::CS, kind).decimals(t::LEAF_JAW_POSITIONS, &[-half, half])?;
                 jaws.push(j);
             }
             p.items(t::BEAM_LIMITING_DEVICE_POSITION_SEQUENCE, jaws)
-                .text(t::GANTRY_ROTATION_DIRECTION, b"CS", if arc { "CW" } else { "NONE" })
-                .text(t::BEAM_LIMITING_DEVICE_ROTATION_DIRECTION, b"CS", "NONE")
-                .text(t::PATIENT_SUPPORT_ROTATION_DIRECTION, b"CS", "NONE")
-                .text(t::TABLE_TOP_ECCENTRIC_ROTATION_DIRECTION, b"CS", "NONE")
-                .text(t::TABLE_TOP_VERTICAL_POSITION, b"DS", "")
-                .text(t::TABLE_TOP_LONGITUDINAL_POSITION, b"DS", "")
-                .text(t::TABLE_TOP_LATERAL_POSITION, b"DS", "")
+                .text(t::GANTRY_ROTATION_DIRECTION, VR::CS, if arc { "CW" } else { "NONE" })
+                .text(t::BEAM_LIMITING_DEVICE_ROTATION_DIRECTION, VR::CS, "NONE")
+                .text(t::PATIENT_SUPPORT_ROTATION_DIRECTION, VR::CS, "NONE")
+                .text(t::TABLE_TOP_ECCENTRIC_ROTATION_DIRECTION, VR::CS, "NONE")
+                .text(t::TABLE_TOP_VERTICAL_POSITION, VR::DS, "")
+                .text(t::TABLE_TOP_LONGITUDINAL_POSITION, VR::DS, "")
+                .text(t::TABLE_TOP_LATERAL_POSITION, VR::DS, "")
                 .decimals(t::NOMINAL_BEAM_ENERGY, &[beam.energy])?
                 .decimals(t::BEAM_LIMITING_DEVICE_ANGLE, &[beam.collimator_angle])?
                 .decimals(t::PATIENT_SUPPORT_ANGLE, &[beam.couch_angle])?
@@ -198,7 +199,7 @@ fn build_beam(spec: &PlanSpec<'_>, number: i64, beam: &BeamSpec<'_>) -> Result<B
         } else if arc {
             p.decimals(t::GANTRY_ANGLE, &[*angle])?;
             if n + 1 == angles.len() {
-                p.text(t::GANTRY_ROTATION_DIRECTION, b"CS", "NONE");
+                p.text(t::GANTRY_ROTATION_DIRECTION, VR::CS, "NONE");
             }
         }
         points.push(p);

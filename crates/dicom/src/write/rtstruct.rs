@@ -5,6 +5,7 @@ use super::source::{SourceImage, SourceImages};
 use super::{WriteError, Written, decimal};
 use crate::geometry::{dot, sub};
 use crate::uid;
+use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::Contour;
 use std::collections::HashSet;
@@ -63,13 +64,13 @@ pub fn write_structure_set(path: &Path, spec: &StructureSetSpec<'_>) -> Result<W
     s.frame(&mut b);
     let pick = |own: &str, study: &str| if own.is_empty() { study.to_owned() } else { own.to_owned() };
     b.int(t::SERIES_NUMBER, spec.series_number)
-        .one(t::SERIES_DESCRIPTION, b"LO", spec.description)
-        .one(t::STRUCTURE_SET_LABEL, b"SH", spec.label)
-        .text(t::STRUCTURE_SET_DATE, b"DA", &pick(spec.date, &s.study_date))
-        .text(t::STRUCTURE_SET_TIME, b"TM", &pick(spec.time, &s.study_time))
+        .one(t::SERIES_DESCRIPTION, VR::LO, spec.description)
+        .one(t::STRUCTURE_SET_LABEL, VR::SH, spec.label)
+        .text(t::STRUCTURE_SET_DATE, VR::DA, &pick(spec.date, &s.study_date))
+        .text(t::STRUCTURE_SET_TIME, VR::TM, &pick(spec.time, &s.study_time))
         .int(t::INSTANCE_NUMBER, 1)
-        .text(t::APPROVAL_STATUS, b"CS", "UNAPPROVED");
-    let study = b.data.code(t::STUDY_INSTANCE_UID).unwrap_or_default();
+        .text(t::APPROVAL_STATUS, VR::CS, "UNAPPROVED");
+    let study = b.code(t::STUDY_INSTANCE_UID).unwrap_or_default();
     b.items(t::REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, vec![frame_of_reference(s, &study)]);
     let numbers = numbers(spec.structures);
     let names = names(spec.structures);
@@ -78,15 +79,15 @@ pub fn write_structure_set(path: &Path, spec: &StructureSetSpec<'_>) -> Result<W
         let mut r = Build::default();
         r.int(t::ROI_NUMBER, number)
             .uid(t::REFERENCED_FRAME_OF_REFERENCE_UID, &s.frame_of_reference_uid)
-            .one(t::ROI_NAME, b"LO", name)
-            .text(t::ROI_GENERATION_ALGORITHM, b"CS", &st.algorithm);
+            .one(t::ROI_NAME, VR::LO, name)
+            .text(t::ROI_GENERATION_ALGORITHM, VR::CS, &st.algorithm);
         rois.push(r);
         contours.push(roi_contours(st, number, s).map_err(|what| invalid(format!("structure {name}: {what}")))?);
         let mut o = Build::default();
         o.int(t::OBSERVATION_NUMBER, number)
             .int(t::REFERENCED_ROI_NUMBER, number)
-            .text(t::RTROI_INTERPRETED_TYPE, b"CS", &st.interpreted_type)
-            .text(t::ROI_INTERPRETER, b"PN", "");
+            .text(t::RTROI_INTERPRETED_TYPE, VR::CS, &st.interpreted_type)
+            .text(t::ROI_INTERPRETER, VR::PN, "");
         observations.push(o);
     }
     if rois.is_empty() {
@@ -160,7 +161,7 @@ fn names(structures: &[StructureSpec]) -> Vec<String> {
 fn roi_contours(st: &StructureSpec, number: i64, s: &SourceImages) -> Result<Build, String> {
     let mut b = Build::default();
     let color = st.color.map(|c| c.to_string()).join("\\");
-    b.int(t::REFERENCED_ROI_NUMBER, number).text(t::ROI_DISPLAY_COLOR, b"IS", &color);
+    b.int(t::REFERENCED_ROI_NUMBER, number).text(t::ROI_DISPLAY_COLOR, VR::IS, &color);
     let mut items = Vec::new();
     for c in &st.contours {
         if c.points.is_empty() || (c.kind.is_closed() && c.points.len() < 3) {
@@ -177,9 +178,9 @@ fn roi_contours(st: &StructureSpec, number: i64, s: &SourceImages) -> Result<Bui
         if let Some(image) = nearest(s, c) {
             i.items(t::CONTOUR_IMAGE_SEQUENCE, vec![reference(image)]);
         }
-        i.text(t::CONTOUR_GEOMETRIC_TYPE, b"CS", c.kind.keyword())
+        i.text(t::CONTOUR_GEOMETRIC_TYPE, VR::CS, c.kind.keyword())
             .int(t::NUMBER_OF_CONTOUR_POINTS, c.points.len() as i64)
-            .raw(t::CONTOUR_DATA, b"DS", text.into_bytes());
+            .decimal_text(t::CONTOUR_DATA, text);
         items.push(i);
     }
     // An empty sequence is an error to some systems.

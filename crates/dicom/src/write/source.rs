@@ -4,6 +4,7 @@ use super::encode::Build;
 use crate::ReadError;
 use crate::attributes::read_attributes;
 use crate::guard::DataSet;
+use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::Vec3;
 use std::path::Path;
@@ -102,22 +103,22 @@ impl SourceImages {
         } else {
             self.study_uid.clone()
         };
-        b.text(t::SPECIFIC_CHARACTER_SET, b"CS", "ISO_IR 192")
-            .text(t::MODALITY, b"CS", modality)
-            .text(t::PATIENT_NAME, b"PN", &self.patient_name)
-            .one(t::PATIENT_ID, b"LO", &self.patient_id)
-            .text(t::PATIENT_BIRTH_DATE, b"DA", &self.patient_birth_date)
-            .text(t::PATIENT_SEX, b"CS", &self.patient_sex)
+        b.text(t::SPECIFIC_CHARACTER_SET, VR::CS, "ISO_IR 192")
+            .text(t::MODALITY, VR::CS, modality)
+            .text(t::PATIENT_NAME, VR::PN, &self.patient_name)
+            .one(t::PATIENT_ID, VR::LO, &self.patient_id)
+            .text(t::PATIENT_BIRTH_DATE, VR::DA, &self.patient_birth_date)
+            .text(t::PATIENT_SEX, VR::CS, &self.patient_sex)
             .uid(t::STUDY_INSTANCE_UID, &study)
-            .text(t::STUDY_DATE, b"DA", &self.study_date)
-            .text(t::STUDY_TIME, b"TM", &self.study_time)
-            .one(t::STUDY_ID, b"SH", &self.study_id)
-            .one(t::ACCESSION_NUMBER, b"SH", &self.accession_number)
-            .text(t::REFERRING_PHYSICIAN_NAME, b"PN", &self.referring_physician)
-            .text(t::MANUFACTURER, b"LO", "rtpipeline")
-            .text(t::MANUFACTURER_MODEL_NAME, b"LO", "rtpipeline")
-            .text(t::SOFTWARE_VERSIONS, b"LO", env!("CARGO_PKG_VERSION"))
-            .text(t::OPERATORS_NAME, b"PN", "");
+            .text(t::STUDY_DATE, VR::DA, &self.study_date)
+            .text(t::STUDY_TIME, VR::TM, &self.study_time)
+            .one(t::STUDY_ID, VR::SH, &self.study_id)
+            .one(t::ACCESSION_NUMBER, VR::SH, &self.accession_number)
+            .text(t::REFERRING_PHYSICIAN_NAME, VR::PN, &self.referring_physician)
+            .text(t::MANUFACTURER, VR::LO, "rtpipeline")
+            .text(t::MANUFACTURER_MODEL_NAME, VR::LO, "rtpipeline")
+            .text(t::SOFTWARE_VERSIONS, VR::LO, env!("CARGO_PKG_VERSION"))
+            .text(t::OPERATORS_NAME, VR::PN, "");
         b
     }
 
@@ -125,7 +126,7 @@ impl SourceImages {
     pub(super) fn frame(&self, b: &mut Build) {
         b.uid(t::FRAME_OF_REFERENCE_UID, &self.frame_of_reference_uid).one(
             t::POSITION_REFERENCE_INDICATOR,
-            b"LO",
+            VR::LO,
             &self.position_reference,
         );
     }

@@ -26,27 +26,33 @@ const FAILURE: &str = "failure.json";
 
 /// Makes a private attempt folder with its lease.
 pub(crate) fn new_attempt(run_dir: &Path, n: u32, lease: &Lease) -> Result<PathBuf, EngineError> {
-    let parent = attempts_dir(run_dir, &lease.id);
-    let dir = parent.join(format!("{n}-{}", text::random_suffix()));
-    // Another unit's clean-up may remove the parent as empty between the two steps.
-    let mut tries = 0;
-    loop {
-        std::fs::create_dir_all(&parent).map_err(EngineError::io("create", &parent))?;
-        match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
-            Ok(()) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound && tries < 100 => tries += 1,
-            Err(e) => return Err(EngineError::io("create", &dir)(e)),
-        }
-    }
+    let dir = attempts_dir(run_dir, &lease.id).join(format!("{n}-{}", text::random_suffix()));
+    make_dir(&dir)?;
     let path = dir.join(LEASE);
     let body = serde_json::to_vec(lease).unwrap_or_default();
     std::fs::write(&path, body).map_err(EngineError::io("write", &path))?;
     Ok(dir)
 }
 
+/// Makes a private folder and those above it. Another unit's clean-up may remove a parent as empty at any moment in
+/// between, so a parent that is gone is no error until it has been tried often.
+fn make_dir(dir: &Path) -> Result<(), EngineError> {
+    let parent = dir.parent().unwrap_or(dir);
+    let mut tries = 0;
+    loop {
+        let made = std::fs::create_dir_all(parent).and_then(|()| std::fs::DirBuilder::new().mode(0o700).create(dir));
+        match made {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound && tries < 1000 => tries += 1,
+            other => return other.map_err(EngineError::io("create", dir)),
+        }
+    }
+}
+
 /// Leaves nothing in an attempt folder but the failure file.
 pub(crate) fn write_failure(dir: &Path, failure: &FailureRecord) -> Result<(), EngineError> {
-    std::fs::create_dir_all(dir).map_err(EngineError::io("create", dir))?;
+    if !dir.is_dir() {
+        make_dir(dir)?;
+    }
     let path = dir.join(FAILURE);
     let tmp = dir.join(".failure.tmp");
     let body = serde_json::to_vec(failure).map_err(|e| EngineError::Malformed {

@@ -483,6 +483,9 @@ pub(crate) fn overhead(n: usize, isolated: bool) {
     for what in ["done", "fresh"] {
         let t = Instant::now();
         let r = run(&p, &items(n), &RunOptions { cpus: 2, ..w.options() }, &Cancel::new(), &NoObserver).unwrap();
+        for f in &r.failures {
+            println!("{}: {}", f.id, f.error);
+        }
         let us = t.elapsed().as_secs_f64() * 1e6 / n as f64;
         println!(
             "{what}: {} units, {us:.0} us each, {:.0} MB",
