@@ -166,8 +166,8 @@ pub fn load_dose(cx: &UnitContext, d: &ResolvedDose) -> Result<DoseGrid, UnitErr
     for c in &d.components {
         let dose = read_dose(&cx.resolve(&c.file.path)?)
             .map_err(|e| UnitError::data(format!("{}: {e}", c.file.path)))?;
-        let grid = dose.grid.ok_or_else(|| UnitError::data(format!("{}: the dose has no grid", c.file.path)))?;
-        grids.push((grid, c.weight));
+        dose.gy_grid().map_err(|e| UnitError::data(format!("{}: {e}", c.file.path)))?;
+        grids.extend(dose.grid.map(|grid| (grid, c.weight)));
     }
     match grids.as_slice() {
         [] => Err(UnitError::data("the resolved dose has no component")),

@@ -104,20 +104,21 @@ pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     sorted[low] + (at - low as f64) * (sorted[(low + 1).min(last)] - sorted[low])
 }
 
-/// Counts courses by level and code. The words are those of the first finding of a code; where the words of courses
-/// differ, only the main clause of that one stands and the number of courses says the rest.
+/// Counts courses by level and code. The words are those of the first finding of a code, as an example where the words
+/// of others differ.
 pub fn group_findings<'a>(findings: impl IntoIterator<Item = (&'a str, &'a Finding)>) -> Vec<CohortFinding> {
-    let mut groups: BTreeMap<(_, &str), (&Finding, BTreeSet<&str>, bool)> = BTreeMap::new();
+    let mut groups: BTreeMap<(_, &str), (&Finding, BTreeSet<&str>, bool, bool)> = BTreeMap::new();
     for (course, f) in findings {
-        let g = groups.entry((f.level, f.code.as_str())).or_insert_with(|| (f, BTreeSet::new(), true));
+        let g = groups.entry((f.level, f.code.as_str())).or_insert_with(|| (f, BTreeSet::new(), true, true));
         g.1.insert(course);
         g.2 &= g.0.meaning == f.meaning;
+        g.3 &= g.0.what == f.what;
     }
     let mut out: Vec<CohortFinding> = groups
         .into_values()
-        .map(|(f, courses, same)| CohortFinding {
+        .map(|(f, courses, same, alike)| CohortFinding {
             level: f.level,
-            what: f.what.clone(),
+            what: if alike { f.what.clone() } else { format!("For example: {}", f.what) },
             meaning: if same { f.meaning.clone() } else { String::new() },
             code: f.code.clone(),
             courses: courses.len() as u64,

@@ -279,6 +279,7 @@ fn structures(rows: &[&Row]) -> Vec<StructureRow> {
             if flag(r, "structure_partial") {
                 flags.push("parts were missing".into());
             }
+            flags.extend(own_dvh(r));
             StructureRow {
                 id: format!("{}|{}", text(r, "Segmentation_Source"), number(r, "ROI_Number").unwrap_or(0.0)),
                 name: text(r, "ROI_Name").to_owned(),
@@ -293,6 +294,17 @@ fn structures(rows: &[&Row]) -> Vec<StructureRow> {
             }
         })
         .collect()
+}
+
+/// The planning system's own DVH beside ours, in words.
+fn own_dvh(r: &Row) -> Option<String> {
+    let pair = |column: &str, own: &str| Some((number(r, own)?, 100.0 * (number(r, column)? / number(r, own)? - 1.0)));
+    let (volume, dv) = pair("Volume (cm³)", "tps_Volume (cm³)")?;
+    let (mean, dm) = pair("DmeanGy", "tps_DmeanGy")?;
+    let (max, dx) = pair("DmaxGy", "tps_DmaxGy")?;
+    Some(format!(
+        "planning system: {volume:.2} cc, mean {mean:.2} Gy, maximum {max:.2} Gy (ours differs by {dv:+.1} %, {dm:+.1} %, {dx:+.1} %)"
+    ))
 }
 
 fn objects(m: &CourseManifest) -> Vec<ObjectRow> {
@@ -395,6 +407,9 @@ fn assumptions(m: &CourseManifest, rows: &[&Row], run: &RunFile) -> Vec<String> 
     }
     if let Some(r) = rows.iter().find(|r| !text(r, "dvh_method").is_empty()) {
         a.push(format!("DVH: profile {}: contours stand for slabs half-way to their neighbours and half a spacing at the ends; dose is interpolated linearly between voxel centres; nothing is counted on voxels.", text(r, "dvh_profile")));
+    }
+    if rows.iter().any(|r| number(r, "tps_Volume (cm³)").is_some()) {
+        a.push("The planning system's own DVHs stand in the remarks. Differences in volume come from end slices (here half a slice beyond the last contour; many systems give less), from voxel counting, and for very large structures from smoothing; differences in dose follow from those in volume and from dose bins.".into());
     }
     a.push(format!("Several contours on a plane: {} rule.", if s.dvh.fill == crate::config::FillRule::Union { "union" } else { "even-odd" }));
     a.push(match s.dvh.outside_grid {

@@ -6,6 +6,7 @@ mod course_page;
 mod gather;
 mod goals;
 mod run_file;
+mod trace;
 mod words;
 
 pub use run_file::{RunFile, utc};
@@ -66,6 +67,7 @@ fn all(outdir: &Path, settings: &Settings, inventory: &Inventory, run: &RunFile)
     let mut gathered = Gathered::from_records(outdir, inventory)?;
     let mut written = tables(&dir, settings, &mut gathered)?;
     written.push(run.save(&dir)?);
+    trace::write(&outdir.join("_RUN"))?;
     if settings.report.enabled {
         written.extend(course_page::write_all(outdir, inventory, &gathered, run)?);
         written.push(cohort_page::write(outdir, inventory, &gathered, run)?);

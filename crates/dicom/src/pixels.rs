@@ -1,5 +1,7 @@
 //! Decoding of pixel data, frame by frame.
 
+mod jpeg12;
+
 use crate::guard::Object;
 use dicom_dictionary_std::tags as t;
 use dicom_encoding::adapters::{PixelDataObject, RawPixelData};
@@ -187,6 +189,11 @@ pub(crate) fn frame_bytes<'o>(o: &'o Object, l: &Layout, frame: usize) -> Result
         return rle_frame(&fragment, l).map(Cow::Owned);
     }
     check_codestream(&fragment, l)?;
+    if l.samples == 1 && l.allocated == 16 && jpeg12::is(&fragment) {
+        return jpeg12::decode(&fragment, l.rows, l.columns)
+            .map(Cow::Owned)
+            .map_err(|e| PixelError::Bad(format!("frame {} cannot be decompressed: {e}", frame + 1)));
+    }
     let ts =
         TransferSyntaxRegistry.get(&o.transfer_syntax).ok_or_else(|| PixelError::Syntax(o.transfer_syntax.clone()))?;
     let reader = ts.pixel_data_reader().ok_or_else(|| PixelError::Syntax(o.transfer_syntax.clone()))?;

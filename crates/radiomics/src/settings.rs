@@ -237,7 +237,7 @@ settings! {
         pad_distance: u32 = "padDistance",
         /// Crop before filtering.
         pre_crop: bool = "preCrop",
-        /// Distances of neighbours in voxels ([1]).
+        /// Distances of neighbours in voxels (1).
         distances: Vec<u32> = "distances",
         /// Directions and wavelets only within planes.
         force_2d: bool = "force2D",

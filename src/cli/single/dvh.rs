@@ -8,7 +8,7 @@ use crate::course::{
     ResolvedDose, StructureSetObject, contour_stack, curve_points, curve_row,
 };
 use crate::records::{self, Row};
-use crate::stages::dvh::{Case, structure_rows};
+use crate::stages::dvh::{Case, CourseDose, structure_rows};
 use crate::stages::structures::manual::structure;
 use crate::ui::Printer;
 use rayon::prelude::*;
@@ -45,7 +45,7 @@ pub(in crate::cli) fn dvh(args: &DvhArgs) -> Result<Exit, Failure> {
     remarks(&printer, &set, &dose, plan.as_ref());
     let manifest = manifest(args, &set, &dose, plan.as_ref())?;
     let case = Case { patient_id: &set.patient_id, course_id: "single", manifest: &manifest, settings: &settings };
-    let result = rows(&case, &set, &manifest, grid);
+    let result = rows(&case, &set, &manifest, &dose, &grid);
     for f in &result.findings {
         let named = f.subject.is_empty() || f.what.contains(&f.subject);
         let about = if named { String::new() } else { format!("{}: ", f.subject) };
@@ -77,11 +77,15 @@ fn rows(
     case: &Case<'_>,
     set: &StructureSet,
     manifest: &CourseManifest,
-    grid: rtpipeline_geometry::DoseGrid,
+    dose: &Dose,
+    grid: &rtpipeline_geometry::DoseGrid,
 ) -> DvhArtefact {
     let file = &manifest.course.structure_sets[0].file.path;
-    let doses: Vec<(&ResolvedDose, Result<_, UnitError>)> =
-        manifest.resolved_doses.iter().map(|d| (d, Ok(grid.clone()))).collect();
+    let doses: Vec<CourseDose<'_>> = manifest
+        .resolved_doses
+        .iter()
+        .map(|d| CourseDose { dose: d, grid: Ok(grid.clone()), own: Some(dose.clone()) })
+        .collect();
     let options = case.stack_options();
     let parts: Vec<DvhArtefact> = set
         .rois

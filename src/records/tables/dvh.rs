@@ -73,6 +73,9 @@ row! {
     dvh_profile: Option<String> = "dvh_profile", "", "Rules of the main columns: reference or comparable.", "setting dvh.profile";
     dvh_method: Option<String> = "dvh_method", "", "Voxel rule, interpolation, ends and fill rule that were used.", "";
     sampling_pitch_mm: Option<f64> = "sampling_pitch_mm", "mm", "Distance of the dose samples.", "";
+    own_volume: Option<f64> = "tps_Volume (cm³)", "cm³", "Volume by the planning system's own DVH.", "(3004,0050) of the dose";
+    own_mean: Option<f64> = "tps_DmeanGy", "Gy", "Mean dose by the planning system's own DVH.", "(3004,0050), bins at their middle";
+    own_max: Option<f64> = "tps_DmaxGy", "Gy", "Highest dose by the planning system's own DVH.", "(3004,0050), upper edge of the last bin with volume";
     flags: Texts = "flags", "", "Codes of what is unusual about this row.", "";
     comparable: Headline<0> = "comparable", "", "Headline metrics by the rules `comparable`.", "";
     reference: Headline<1> = "reference", "", "Headline metrics by the rules `reference`.", "";

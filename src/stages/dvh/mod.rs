@@ -1,5 +1,6 @@
 //! Dose-volume histograms: every structure of every source under every resolved dose of a course.
 
+mod own;
 mod rows;
 
 use crate::course::{
@@ -7,6 +8,7 @@ use crate::course::{
     Structure, load_dose, read_json, read_json_at, to_json,
 };
 use crate::config::{self, DvhSettings};
+use rtpipeline_dicom::rtdose::Dose;
 use rtpipeline_engine::{
     Input, Output, PlanContext, Policy, Resources, RootedPath, Stage, StageDoc, Unit, UnitContext, UnitError,
 };
@@ -122,9 +124,12 @@ impl Stage for DvhStage {
             settings: &task.settings,
         };
         let mut result = DvhArtefact::default();
-        let doses: Vec<(&ResolvedDose, Result<DoseGrid, UnitError>)> =
-            manifest.resolved_doses.iter().map(|d| (d, load_dose(cx, d))).collect();
-        for (d, grid) in &doses {
+        let doses: Vec<CourseDose<'_>> = manifest
+            .resolved_doses
+            .iter()
+            .map(|d| CourseDose { dose: d, grid: load_dose(cx, d), own: own::stored(cx, d) })
+            .collect();
+        for CourseDose { dose: d, grid, .. } in &doses {
             if let Err(e) = grid {
                 result.findings.push(Finding::new(
                     Level::Error,
@@ -178,12 +183,22 @@ impl Case<'_> {
     }
 }
 
+/// A resolved dose with its grid and the planning system's own DVHs.
+pub(crate) struct CourseDose<'a> {
+    /// The dose.
+    pub(crate) dose: &'a ResolvedDose,
+    /// Its grid, or why there is none.
+    pub(crate) grid: Result<DoseGrid, UnitError>,
+    /// The object, when it holds DVHs of its own.
+    pub(crate) own: Option<Dose>,
+}
+
 /// Rows, curves and findings of one structure under every dose.
 pub(crate) fn structure_rows(
     case: &Case<'_>,
     s: &Structure,
     stack: Result<Option<PlaneStack>, UnitError>,
-    doses: &[(&ResolvedDose, Result<DoseGrid, UnitError>)],
+    doses: &[CourseDose<'_>],
     result: &mut DvhArtefact,
 ) {
     let key = rows::Key { patient_id: case.patient_id, course_id: case.course_id, structure: s, manifest: case.manifest };
@@ -191,18 +206,15 @@ pub(crate) fn structure_rows(
         Ok(Some(k)) => k,
         Ok(None) => {
             let reason = "the structure has no closed planar contour";
-            return rows::without_value(&key, doses.iter().map(|d| d.0), "no_contours", reason, result);
+            return rows::without_value(&key, doses.iter().map(|d| d.dose), "no_contours", reason, result);
         }
-        Err(e) => return rows::without_value(&key, doses.iter().map(|d| d.0), "unreadable", &e.message, result),
+        Err(e) => return rows::without_value(&key, doses.iter().map(|d| d.dose), "unreadable", &e.message, result),
     };
-    for f in &stack.findings {
-        result.findings.push(Finding::new(Level::Caution, f.code(), f.text(), f.meaning()).about(s.name.clone()));
-    }
     if doses.is_empty() {
         return result.rows.push(rows::volume_only(&key, &stack, &case.manifest.dose_resolution_reason).to_map());
     }
     let frame = rows::structure_frame(case.manifest, s);
-    for (d, grid) in doses {
+    for CourseDose { dose: d, grid, own } in doses {
         let grid = match grid {
             Ok(g) => g,
             Err(e) => {
@@ -219,25 +231,22 @@ pub(crate) fn structure_rows(
         let outside = if zero { OutsideGrid::Zero } else { OutsideGrid::Exclude };
         let h = dvh(&stack, grid, &DvhOptions { outside, ..DvhOptions::default() });
         let cover = h.covered_fraction;
-        if cover < 0.9995 {
-            let policy = if zero {
-                "It counts as 0 Gy there."
-            } else {
-                "Its metrics describe the covered part only."
-            };
+        // Several doses of a course have much the same grid: the one that tables and pages use speaks for all.
+        let headline = doses.first().is_some_and(|first| first.dose.id == d.id);
+        if cover < 0.9995 && headline {
+            let policy = if zero { "It counts as 0 Gy there." } else { "Its metrics describe the covered part only." };
             let percent = 100.0 * (1.0 - cover);
-            result.findings.push(
-                Finding::new(
-                    if cover < 0.5 { Level::Error } else { Level::Caution },
-                    "dose.grid_coverage",
-                    format!("The dose grid ends inside {}: {percent:.1} % of its volume has no dose.", s.name),
-                    policy,
-                )
-                .about(s.name.clone()),
-            );
+            let level = if cover < 0.5 { Level::Error } else { Level::Caution };
+            let what = format!("The dose grid ends inside {}: {percent:.1} % of its volume has no dose.", s.name);
+            result.findings.push(Finding::new(level, "dose.grid_coverage", what, policy).about(s.name.clone()));
         }
         let mut row = rows::metrics(&key, d, &stack, &h);
         row.dvh_profile = Some(case.settings.profile.to_string());
+        if let Some(own) = own.as_ref().and_then(|o| own::of_structure(o, s)) {
+            row.own_volume = own.volume_cc;
+            row.own_mean = own.mean_gy;
+            row.own_max = own.max_gy;
+        }
         result.rows.push(row.to_map());
         if h.max.is_some() {
             let step = case.settings.curve_step_gy;

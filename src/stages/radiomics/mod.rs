@@ -126,6 +126,7 @@ impl Stage for Radiomics {
                 row.voxel_count = Some(voxels as i64);
                 row.parameters = Some(task.parameters_name(reduced));
                 row.normalized = Some(if reduced { &task.reduced } else { &task.params }.setting.normalize.unwrap_or(false));
+                row.reason = (!features.warnings.is_empty()).then(|| features.warnings.join("; "));
                 for (name, value) in &features.diagnostics {
                     row.features.0.push((name.clone(), value.clone().into()));
                 }

@@ -29,7 +29,9 @@ pub(super) fn rows(
                 Ok(Some(stack)) => {
                     contour_values(&mut row, s, &stack, image.and_then(|i| i.grid.as_ref()));
                     for f in &stack.findings {
-                        let finding = Finding::new(Level::Note, f.code(), f.text(), f.meaning()).about(s.name.clone());
+                        let code = format!("contours.{}", f.code());
+                        let what = format!("{}: {}", s.name, f.text());
+                        let finding = Finding::new(Level::Note, &code, what, f.meaning()).about(s.name.clone());
                         catalogue.findings.push(finding);
                     }
                 }

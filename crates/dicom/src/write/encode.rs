@@ -97,7 +97,7 @@ impl Build {
 }
 
 /// Digest of a data set, from which UIDs are derived.
-pub(super) fn hash(b: &Build) -> Result<String, String> {
+fn hash(b: &Build) -> Result<String, String> {
     let syntax = TransferSyntaxRegistry.get(IMPLICIT).ok_or("implicit VR is not available")?;
     let mut hasher = blake3::Hasher::new();
     // Elements are encoded in small pieces, which would be slow to digest one by one.
@@ -106,6 +106,14 @@ pub(super) fn hash(b: &Build) -> Result<String, String> {
     buffered.flush().map_err(|e| e.to_string())?;
     drop(buffered);
     Ok(hasher.finalize().to_hex().to_string())
+}
+
+/// Sets Series and SOP Instance UIDs that follow from the content; `parent` is the series from which the object derives.
+pub(super) fn identify(b: &mut Build, class: &str, parent: &str) -> Result<(), String> {
+    let digest = hash(b)?;
+    b.uid(t::SERIES_INSTANCE_UID, &uid::derived(&["series", class, parent, &digest]));
+    b.uid(t::SOP_INSTANCE_UID, &uid::derived(&["instance", class, parent, &digest]));
+    Ok(())
 }
 
 /// An error with its causes: the outermost alone does not say which element was refused.

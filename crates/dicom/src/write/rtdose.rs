@@ -1,10 +1,9 @@
 //! Doses.
 
-use super::encode::{Build, IMPLICIT, finish, hash};
+use super::encode::{Build, IMPLICIT, finish, identify};
 use super::source::SourceImages;
 use super::{WriteError, Written};
 use crate::geometry::{cross, dot, norm, unit};
-use crate::uid;
 use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::DoseGrid;
@@ -110,7 +109,6 @@ pub fn write_dose(path: &Path, spec: &DoseSpec<'_>) -> Result<Written, WriteErro
             .collect();
         b.items(t::REFERENCED_RT_PLAN_SEQUENCE, plans);
     }
-    let series = uid::derived(&["series", CLASS, &spec.images.series_uid, &hash(&b).map_err(invalid)?]);
-    b.uid(t::SERIES_INSTANCE_UID, &series);
+    identify(&mut b, CLASS, &spec.images.series_uid).map_err(invalid)?;
     finish(path, CLASS, IMPLICIT, b)
 }

@@ -1,9 +1,8 @@
 //! Simple photon plans.
 
-use super::encode::{Build, IMPLICIT, finish, hash};
+use super::encode::{Build, IMPLICIT, finish, identify};
 use super::source::SourceImages;
 use super::{WriteError, Written};
-use crate::uid;
 use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::Vec3;
@@ -137,8 +136,7 @@ fn build(spec: &PlanSpec<'_>) -> Result<Build, String> {
     if !beams.is_empty() {
         b.items(t::BEAM_SEQUENCE, beams);
     }
-    let series = uid::derived(&["series", CLASS, &spec.images.series_uid, &hash(&b)?]);
-    b.uid(t::SERIES_INSTANCE_UID, &series);
+    identify(&mut b, CLASS, &spec.images.series_uid)?;
     Ok(b)
 }
 

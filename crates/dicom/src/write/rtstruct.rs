@@ -1,10 +1,9 @@
 //! Structure sets.
 
-use super::encode::{Build, IMPLICIT, finish, hash};
+use super::encode::{Build, IMPLICIT, finish, identify};
 use super::source::{SourceImage, SourceImages};
 use super::{WriteError, Written, decimal};
 use crate::geometry::{dot, sub};
-use crate::uid;
 use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
 use rtpipeline_geometry::Contour;
@@ -96,8 +95,7 @@ pub fn write_structure_set(path: &Path, spec: &StructureSetSpec<'_>) -> Result<W
     b.items(t::STRUCTURE_SET_ROI_SEQUENCE, rois)
         .items(t::ROI_CONTOUR_SEQUENCE, contours)
         .items(t::RTROI_OBSERVATIONS_SEQUENCE, observations);
-    let series = uid::derived(&["series", CLASS, &s.series_uid, &hash(&b).map_err(invalid)?]);
-    b.uid(t::SERIES_INSTANCE_UID, &series);
+    identify(&mut b, CLASS, &s.series_uid).map_err(invalid)?;
     finish(path, CLASS, IMPLICIT, b)
 }
 
