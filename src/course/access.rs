@@ -49,17 +49,29 @@ pub struct Geometry<'a> {
     sets: BTreeMap<RootedPath, StructureSet>,
     labels: BTreeMap<RootedPath, Volume<u32>>,
     options: StackOptions,
+    slices: BTreeMap<String, f64>,
 }
 
 impl<'a> Geometry<'a> {
     /// A reader for one unit.
     pub fn new(cx: &'a UnitContext, options: StackOptions) -> Self {
-        Self { cx, sets: BTreeMap::new(), labels: BTreeMap::new(), options }
+        Self { cx, sets: BTreeMap::new(), labels: BTreeMap::new(), options, slices: BTreeMap::new() }
+    }
+
+    /// Takes the slice distance of the image that a structure belongs to as the thickness of a single plane, and as what
+    /// the distance of its planes is compared with; the options hold for structures of no known image.
+    pub fn with_slices_of(mut self, images: &[ImageObject]) -> Self {
+        let of = |i: &ImageObject| Some((i.id.clone(), plane_distance(i.grid.as_ref()?)));
+        self.slices = images.iter().filter_map(of).filter(|(_, d)| d.is_finite() && *d > 0.0).collect();
+        self
     }
 
     /// Contours or outlines of the structure as a stack of planes; `None` when it has no closed contour.
     pub fn stack(&mut self, s: &Structure) -> Result<Option<PlaneStack>, UnitError> {
         let mut options = self.options.clone();
+        if let Some(distance) = s.image_id.as_ref().and_then(|i| self.slices.get(i)) {
+            options.default_thickness = Some(*distance);
+        }
         let contours = match &s.shape {
             Shape::Contours { file, roi_number } => {
                 let set = self.set(file)?;

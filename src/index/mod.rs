@@ -209,6 +209,30 @@ fn check_orphaned_doses(root: &Path, scanned: &[ScannedFile], facts: &[Facts], o
     }
 }
 
+/// What the reader had to overlook in the files of a course: one finding a kind of remark, about the first file.
+fn file_remarks(scanned: &[ScannedFile], facts: &[Facts], course: &LinkedCourse) -> Vec<Finding> {
+    let mut kinds: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
+    for i in course.files() {
+        for r in scanned[i].sniff.header().map_or(&[][..], |h| &h.findings) {
+            kinds.entry(&r.code).or_default().insert(&facts[i].path, &r.text);
+        }
+    }
+    kinds
+        .into_iter()
+        .filter_map(|(code, files)| {
+            let (path, text) = files.first_key_value()?;
+            let others = match files.len() - 1 {
+                0 => String::new(),
+                1 => " (and so in one further file)".to_owned(),
+                n => format!(" (and so in {n} further files)"),
+            };
+            let what = format!("{path}: {text}{others}.");
+            let meaning = "The file was read all the same; the program that wrote it should be looked at.";
+            Some(Finding::new(Level::Note, &format!("file.{code}"), what, meaning).about(*path))
+        })
+        .collect()
+}
+
 fn inventory(scanned: &[ScannedFile], facts: &[Facts], linked: &Linked) -> Inventory {
     let named = names::name_courses(&linked.courses);
     let mut files: Vec<FileRow> = scanned
@@ -240,7 +264,9 @@ fn inventory(scanned: &[ScannedFile], facts: &[Facts], linked: &Linked) -> Inven
             name.patient_dir.clone_into(&mut files[i].patient_dir);
             files[i].course_ids.push(name.course_id.clone());
         }
-        courses.push(convert::course(facts, course, name));
+        let mut converted = convert::course(facts, course, name);
+        converted.findings.extend(file_remarks(scanned, facts, course));
+        courses.push(converted);
     }
     for f in &mut files {
         f.course_ids.sort();

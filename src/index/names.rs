@@ -32,13 +32,14 @@ pub(super) fn name_courses(courses: &[LinkedCourse]) -> Vec<CourseName> {
         taken.insert(name.to_lowercase());
         dirs.insert((id, stranger), name);
     }
-    let mut ids: BTreeSet<String> = BTreeSet::new();
+    // Tables know a course by its Patient ID and its name, so strangers of one Patient ID never share a name either.
+    let mut ids: BTreeSet<(&str, String)> = BTreeSet::new();
     courses
         .iter()
         .map(|c| {
             let patient_dir = dirs.get(&(c.patient_id.as_str(), c.stranger.as_deref())).cloned().unwrap_or_default();
             let month = c.date.map_or_else(|| "0000-00".to_owned(), |[y, m, _]| format!("{y:04}-{m:02}"));
-            let full = |n: &str| format!("{}/{n}", patient_dir.to_lowercase());
+            let full = |n: &str| (c.patient_id.as_str(), n.to_owned());
             let course_id = unique(&month, &c.key, false, |n| ids.contains(&full(n)));
             ids.insert(full(&course_id));
             CourseName { patient_dir, course_id }
@@ -107,5 +108,23 @@ mod tests {
         whole.sort();
         whole.dedup();
         assert_eq!(whole.len(), courses.len(), "{names:?}");
+    }
+
+    #[test]
+    fn strangers_of_one_patient_id_share_no_course_name() {
+        let march = Some([2024, 3, 5]);
+        let courses = [
+            course("", Some("1.2"), None, "object:1"),
+            course("", Some("1.3"), None, "object:2"),
+            course("P1", None, march, "study:1"),
+            course("P1", Some("9.9"), march, "study:2"),
+        ];
+        let mut keys: Vec<(&str, String)> =
+            name_courses(&courses).into_iter().zip(&courses).map(|(n, c)| (c.patient_id.as_str(), n.course_id)).collect();
+        assert_eq!(keys[0].1, "0000-00");
+        assert_eq!(keys[2].1, "2024-03");
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), courses.len(), "{keys:?}");
     }
 }

@@ -82,7 +82,7 @@ fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePa
         tiles: tiles(m, &rows, &goals, &findings),
         absent: absent(m, &assets, assets_missing, catalogue, run, &rows),
         goals,
-        structures: structures(&rows),
+        structures: structures(&rows, &g.of_course("structures", pid, cid)),
         objects: objects(m),
         radiomics: radiomics(g, pid, cid),
         assumptions: assumptions(m, &rows, run),
@@ -269,7 +269,10 @@ fn absent(
     }
 }
 
-fn structures(rows: &[&Row]) -> Vec<StructureRow> {
+fn structures(rows: &[&Row], table: &[&Row]) -> Vec<StructureRow> {
+    let same = |a: &Row, b: &Row| {
+        ["Segmentation_Source", "ROI_Number"].iter().all(|k| a.get(*k) == b.get(*k))
+    };
     rows.iter()
         .map(|r| {
             let mut flags: Vec<String> = text(r, "flags").split(';').filter(|f| !f.is_empty()).map(|f| f.replace('_', " ")).collect();
@@ -285,6 +288,11 @@ fn structures(rows: &[&Row]) -> Vec<StructureRow> {
                 name: text(r, "ROI_Name").to_owned(),
                 source: text(r, "Segmentation_Source").to_owned(),
                 volume_cc: number(r, "Volume (cm³)"),
+                planes: table
+                    .iter()
+                    .find(|t| same(t, r))
+                    .and_then(|t| number(t, "plane_count"))
+                    .map(|n| n as u64),
                 mean_gy: number(r, "DmeanGy"),
                 d98_gy: number(r, "D98Gy"),
                 d2_gy: number(r, "D2Gy"),
@@ -296,6 +304,11 @@ fn structures(rows: &[&Row]) -> Vec<StructureRow> {
         .collect()
 }
 
+/// `+1.5 %`, with a true minus sign.
+fn signed(percent: f64) -> String {
+    format!("{percent:+.1} %").replace('-', "−")
+}
+
 /// The planning system's own DVH beside ours, in words.
 fn own_dvh(r: &Row) -> Option<String> {
     let pair = |column: &str, own: &str| Some((number(r, own)?, 100.0 * (number(r, column)? / number(r, own)? - 1.0)));
@@ -303,7 +316,10 @@ fn own_dvh(r: &Row) -> Option<String> {
     let (mean, dm) = pair("DmeanGy", "tps_DmeanGy")?;
     let (max, dx) = pair("DmaxGy", "tps_DmaxGy")?;
     Some(format!(
-        "planning system: {volume:.2} cc, mean {mean:.2} Gy, maximum {max:.2} Gy (ours differs by {dv:+.1} %, {dm:+.1} %, {dx:+.1} %)"
+        "planning system: {volume:.2} cc, mean {mean:.2} Gy, maximum {max:.2} Gy (ours differs by {}, {}, {})",
+        signed(dv),
+        signed(dm),
+        signed(dx)
     ))
 }
 

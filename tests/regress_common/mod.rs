@@ -4,8 +4,8 @@
 
 use rtpipeline_dicom::uid::derived;
 use rtpipeline_dicom::write::{
-    BeamSpec, DoseSpec, ImageKind, ImageSpec, PlanSpec, SourceImages, StructureSetSpec, StructureSpec, Written, write_dose,
-    write_image_series, write_plan, write_structure_set,
+    BeamSpec, DoseSpec, ImageKind, ImageSpec, PlanSpec, SourceImages, StructureSetSpec, StructureSpec, Written,
+    write_dose, write_image_series, write_plan, write_structure_set,
 };
 use rtpipeline_geometry::{Contour, DoseGrid, Grid, Volume};
 use serde_json::Value;
@@ -31,7 +31,10 @@ pub(crate) fn program(here: &Path) -> Command {
     let mut c = Command::new(env!("CARGO_BIN_EXE_rtpipeline"));
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        if ["RTPIPELINE_", "TOTALSEG_", "nnUNet_", "NO_COLOR", "CLICOLOR", "COLUMNS"].iter().any(|p| name.starts_with(p)) {
+        if ["RTPIPELINE_", "TOTALSEG_", "nnUNet_", "NO_COLOR", "CLICOLOR", "COLUMNS"]
+            .iter()
+            .any(|p| name.starts_with(p))
+        {
             c.env_remove(&*name);
         }
     }
@@ -215,7 +218,13 @@ impl Study {
     }
 
     /// The same, with further text attributes in the images: group, element, value representation, value.
-    pub(crate) fn with(dir: &Path, patient: &str, study: &str, frame: &str, extra: &[(u16, u16, [u8; 2], &str)]) -> Self {
+    pub(crate) fn with(
+        dir: &Path,
+        patient: &str,
+        study: &str,
+        frame: &str,
+        extra: &[(u16, u16, [u8; 2], &str)],
+    ) -> Self {
         let grid = oblong();
         let d = grid.dims;
         let hu = |n: usize| {
@@ -317,7 +326,8 @@ impl Study {
         };
         let values = ndarray::Array3::from_shape_fn((26, 26, 30), value);
         let offsets = (0..26).map(|k| 4.0 * k as f64).collect();
-        let grid = DoseGrid::new(origin, [4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 1.0], offsets, values).expect("a grid");
+        let grid =
+            DoseGrid::new(origin, [4.0, 0.0, 0.0], [0.0, 4.0, 0.0], [0.0, 0.0, 1.0], offsets, values).expect("a grid");
         let spec = DoseSpec {
             images: &self.images,
             grid: &grid,

@@ -50,19 +50,52 @@ pub enum WriteError {
     },
 }
 
-/// A decimal string of at most 16 bytes: at most `decimals` decimals, trailing zeros removed.
+/// A decimal string of at most 16 bytes: at most `decimals` decimals, trailing zeros removed. `None` if the value is not
+/// finite or needs more bytes.
 pub fn decimal(v: f64, decimals: usize) -> Option<String> {
-    if !v.is_finite() {
-        return None;
+    let mut t = String::new();
+    push_decimal(&mut t, v, decimals).then_some(t)
+}
+
+/// Appends [`decimal`] to a text; `false`, with nothing appended, if the value cannot be written. Structure sets hold
+/// millions of coordinates: no text of its own is made for each.
+fn push_decimal(out: &mut String, v: f64, decimals: usize) -> bool {
+    // 16 bytes hold fewer digits than the integers up to 2^53, below which rounding is exact enough.
+    let scaled = match i32::try_from(decimals) {
+        Ok(d) if d <= 15 => (v * 10f64.powi(d)).round(),
+        _ => return false,
+    };
+    if !scaled.is_finite() || scaled.abs() >= 9e15 {
+        return false;
     }
-    let mut t = format!("{v:.decimals$}");
-    if t.contains('.') {
-        t.truncate(t.trim_end_matches('0').trim_end_matches('.').len());
+    let negative = scaled < 0.0;
+    let mut rest = scaled.abs() as u64;
+    let (mut digits, mut at, mut written) = ([0u8; 20], 20, 0);
+    let mut significant = false;
+    while rest > 0 || written <= decimals {
+        let d = (rest % 10) as u8;
+        rest /= 10;
+        if written == decimals && significant {
+            at -= 1;
+            digits[at] = b'.';
+        }
+        // Zeros at the end of the fraction are left out.
+        significant |= d != 0;
+        if significant || written >= decimals {
+            at -= 1;
+            digits[at] = b'0' + d;
+        }
+        written += 1;
     }
-    if t == "-0" {
-        t = "0".into();
+    if negative {
+        at -= 1;
+        digits[at] = b'-';
     }
-    (t.len() <= 16).then_some(t)
+    if 20 - at > 16 {
+        return false;
+    }
+    out.extend(digits[at..].iter().map(|&b| char::from(b)));
+    true
 }
 
 /// A decimal string of at most 16 bytes with as many digits as fit.
@@ -93,10 +126,24 @@ mod tests {
         assert_eq!(decimal(-0.00001, 4).as_deref(), Some("0"));
         assert_eq!(decimal(10.0, 4).as_deref(), Some("10"));
         assert_eq!(decimal(f64::NAN, 4), None);
+        assert_eq!(decimal(0.05, 4).as_deref(), Some("0.05"));
+        assert_eq!(decimal(-1000.5, 0).as_deref(), Some("-1001"));
+        assert_eq!(decimal(120.0, 2).as_deref(), Some("120"));
+        assert_eq!(decimal(-12_345_678_901.25, 4).as_deref(), Some("-12345678901.25"));
+        assert_eq!(decimal(-123_456_789_012.255, 4), None, "more than 16 bytes");
         assert_eq!(precise(1.4e-5).as_deref(), Some("0.000014"));
     }
 
     proptest! {
+        #[test]
+        fn decimals_are_those_of_the_formatter(v in -1e6..1e6f64) {
+            let t = decimal(v, 4).unwrap();
+            let back: f64 = t.parse().unwrap();
+            // Half of the last decimal and the rounding of a double of this size.
+            prop_assert!((back - v).abs() <= 5e-5 + 1e-9, "{} {}", v, t);
+            prop_assert!(t == format!("{back}") && t.len() <= 16, "{} is not the shortest form", t);
+        }
+
         #[test]
         fn precise_fits_and_is_close(v in prop::num::f64::NORMAL) {
             let t = precise(v).unwrap();

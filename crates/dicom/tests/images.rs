@@ -274,14 +274,69 @@ fn enhanced_images() {
     assert!(lost.to_string().contains("functional groups"), "{lost}");
 }
 
-/// MANIFEST §13: cine MR: 20 phases per position are told apart, never merged.
+/// MANIFEST §13: ten images of a cine of 20 phases, number = position × 20 + phase + 1. Each has its own frame of
+/// reference and an empty item of functional groups beside its own geometry. Phase 7 (images 48, 68, 88 and 108) is a
+/// stack, and so is phase 18, which a reference to its images selects.
 #[test]
-fn cine_is_split() {
-    let Some(s) = folder("cardiac_mr_sunnybrook/dicoms/SCD0000101") else { return };
-    match s {
-        Ok(s) => assert!(s.grid.dims[2] < 10 && !s.other_stacks.is_empty(), "{:?}", s.findings),
-        Err(ImageError::NotAVolume(_)) => {}
-        Err(e) => panic!("{e}"),
+fn cine_is_split_by_phase() {
+    let Some(root) = shared("cardiac_mr_sunnybrook/dicoms/SCD0000101") else { return };
+    let file = |n: u32| root.join(format!("{n}.dcm"));
+    let all = [47, 48, 59, 60, 68, 79, 88, 99, 108, 119].map(file);
+    let names = |s: &ImageSeries| -> Vec<String> {
+        let mut v: Vec<String> =
+            s.planes.iter().map(|p| p.path.file_stem().unwrap().to_string_lossy().into_owned()).collect();
+        v.sort();
+        v
+    };
+    let s = series(&all).unwrap();
+    assert_eq!(names(&s), ["108", "48", "68", "88"], "{:?}", s.findings);
+    assert_eq!(s.grid.dims, [256, 256, 4]);
+    // The manifest's 1.367188 mm; the slices are 10 mm thick without a gap (rounding of the positions: 0.001 mm).
+    assert!(s.grid.spacing().iter().zip([1.367188, 1.367188, 10.0]).all(|(a, b)| (a - b).abs() < 2e-3));
+    assert!(has(&s, "frame_of_reference_per_image") && s.other_stacks.len() == 3, "{:?}", s.findings);
+    let prefer = vec![series(&[file(99)]).unwrap().slice_uids[0].clone()];
+    let files: Vec<SeriesFile> = all.iter().cloned().map(SeriesFile::from).collect();
+    let s = read_series_with(&files, &SeriesOptions { prefer, ..SeriesOptions::default() }).unwrap();
+    assert_eq!(names(&s), ["119", "59", "79", "99"]);
+    // One image alone is a volume of one slice, at the place that its own attributes state.
+    let one = series(&[file(108)]).unwrap();
+    assert_eq!((one.grid.dims, one.grid.origin), ([256, 256, 1], [196.269, 2.29548, 128.308]));
+}
+
+/// MANIFEST §18: 12-bit JPEG is the CT rescaled; one frame in several fragments without an offset table is divided where
+/// code streams begin.
+#[test]
+fn extended_jpeg_of_12_bits() {
+    let Some(root) = shared("dicom_syntax/ct_one_image_all_syntaxes") else { return };
+    let find = |end: &str| {
+        common::files(&root).into_iter().find(|p| p.to_string_lossy().ends_with(&format!("_{end}.dcm"))).unwrap()
+    };
+    let plain = series(&[find("1.2.840.10008.1.2.1")]).unwrap();
+    let lossy = series(&[find("1.2.840.10008.1.2.4.51")]).unwrap();
+    let (x, y): (Vec<f64>, Vec<f64>) = plain
+        .volume
+        .values()
+        .iter()
+        .zip(lossy.volume.values())
+        .filter(|(a, _)| **a > -1000.0)
+        .map(|(a, b)| (f64::from(*a), f64::from(*b)))
+        .unzip();
+    let n = x.len() as f64;
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / n;
+    let (mx, my) = (mean(&x), mean(&y));
+    let cov = |a: &[f64], ma: f64, b: &[f64], mb: f64| -> f64 { a.iter().zip(b).map(|(p, q)| (p - ma) * (q - mb)).sum() };
+    let r = cov(&x, mx, &y, my) / (cov(&x, mx, &x, mx) * cov(&y, my, &y, my)).sqrt();
+    // The same picture up to a straight line; a wrong block, table or order would spoil it.
+    assert!(r > 0.999, "correlation {r}, {} values", x.len());
+
+    let Some(p) = shared("dicom_syntax/other/CT0012.fragmented_no_bot_jpeg_baseline.51.dcm") else { return };
+    let s = series(&[p]).unwrap();
+    assert_eq!(s.grid.dims, [512, 512, 2]);
+    // Frames differ and each is filled to its last rows: none was cut at a fragment.
+    let planes: Vec<_> = s.volume.values().chunks(512 * 512).collect();
+    assert_ne!(planes[0], planes[1]);
+    for v in planes {
+        assert!(v.iter().any(|x| *x > v[0]) && v[500 * 512..].iter().all(|x| (x - v[511]).abs() < 100.0));
     }
 }
 

@@ -139,7 +139,7 @@ impl Stage for DvhStage {
                 ));
             }
         }
-        let mut geometry = Geometry::new(cx, case.stack_options());
+        let mut geometry = Geometry::new(cx, case.stack_options()).with_slices_of(&manifest.course.images);
         for s in &catalogue.structures {
             structure_rows(&case, s, geometry.stack(s), &doses, &mut result);
         }

@@ -266,7 +266,7 @@ fn rd_validation(m: &CourseManifest, s: &QcSettings, d: &DvhArtefact) -> Check {
             k.issue(
                 Status::Warning,
                 "dose.prescription_mismatch",
-                format!("The highest dose ({highest:.2} Gy) does not fit the prescription ({rx:.2} Gy)."),
+                format!("The highest dose in a structure ({highest:.2} Gy) does not fit the prescription ({rx:.2} Gy)."),
                 "Plan and dose may not belong together, or the dose is of a part of the treatment.",
             );
         }
@@ -302,15 +302,15 @@ fn rs_validation(m: &CourseManifest, c: &Catalogue) -> Check {
     }
     for s in m.course.structure_sets.iter().filter(|s| s.used && s.image_link > LinkKind::SopInstance) {
         let how = match s.image_link {
-            LinkKind::Series => "by its series",
-            LinkKind::FrameOfReference => "by the frame of reference only",
-            LinkKind::Study => "by the study only",
-            _ => "not at all",
+            LinkKind::Series => "was found by its series",
+            LinkKind::FrameOfReference => "was found by the frame of reference only",
+            LinkKind::Study => "was found by the study only",
+            _ => "was not found",
         };
         k.issue(
             Status::Warning,
             "structures.image_link",
-            format!("The image of structure set “{}” was found {how}.", s.label),
+            format!("The image of structure set “{}” {how}.", s.label),
             "Contours are placed by their coordinates.",
         );
     }

@@ -159,7 +159,7 @@ fn features(cx: &UnitContext, task: &RadiomicsTask) -> Result<Result<(Features, 
         return Ok(Err("the name is in the list of structures to skip".into()));
     }
     let image = crate::course::read_image(cx, &task.image)?;
-    let mut geometry = Geometry::new(cx, StackOptions::default());
+    let mut geometry = Geometry::new(cx, StackOptions::default()).with_slices_of(std::slice::from_ref(&task.image));
     let Some(mask) = geometry.mask(s, &image)? else {
         return Ok(Err("the structure has no closed planar contour".into()));
     };

@@ -1,5 +1,6 @@
 //! All structures of a course in one catalogue, and the custom structures that are built from them.
 
+mod agreement;
 mod custom;
 mod evaluate;
 mod grid;
@@ -97,15 +98,15 @@ impl Stage for Structures {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn describe(&self) -> StageDoc {
         StageDoc {
-            title: "One catalogue of all structures, and custom structures built from them",
+            title: "One catalogue of all structures, custom structures built from them, manual against automatic ones",
             inputs: "structure sets, label maps of segmentation and custom models, custom-structure file",
             outputs: "metadata/structures.json, Segmentation_Custom/, RS_custom.dcm, \
-                      metadata/custom_structure_warnings.json; table structures",
+                      metadata/custom_structure_warnings.json; tables structures and agreement",
         }
     }
 
@@ -146,7 +147,9 @@ impl Stage for Structures {
                 custom: self.file.clone(),
             },
             inputs,
-            resources: Resources { memory: (256 << 20) + voxels * 24, gpus: 0 },
+            // A comparison over the whole image holds two masks, two surfaces in double precision and three fields of
+            // distances beside the label maps.
+            resources: Resources { memory: (256 << 20) + voxels * 40, gpus: 0 },
         }])
     }
 
@@ -168,7 +171,7 @@ impl Stage for Structures {
             default_thickness: image.and_then(|i| i.grid.as_ref()).map(|g| g.spacing()[2]),
             ..StackOptions::default()
         };
-        let mut geometry = Geometry::new(cx, options);
+        let mut geometry = Geometry::new(cx, options).with_slices_of(&manifest.course.images);
         let mut out = Output::default();
         let mut counts = custom::Counts::new();
         let built =
@@ -180,10 +183,12 @@ impl Stage for Structures {
         merged.structures.sort_by_key(|s| (rank(&s.source), s.source.clone(), s.structure_set_uid.clone(), s.number));
 
         let rows = rows::rows(task, &manifest, &mut merged, &mut geometry, &mut counts, &not_made)?;
+        let agreement = agreement::rows(task, &manifest, &merged.structures, &mut geometry, &counts)?;
         merged.findings.sort();
         merged.findings.dedup();
         out.files.push(cx.write("catalogue", paths.catalogue(), &to_json(&merged)?)?);
         out.rows.insert("structures".to_owned(), rows);
+        out.rows.insert("agreement".to_owned(), agreement);
         out.facts.insert("structures".to_owned(), merged.structures.len().into());
         Ok(out)
     }

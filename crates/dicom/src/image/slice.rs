@@ -38,6 +38,8 @@ pub(super) struct Keys {
     pub(super) temporal: Option<i64>,
     pub(super) acquisition: Option<i64>,
     pub(super) trigger: Option<f64>,
+    /// Phase of the heart cycle, from 0.
+    pub(super) phase: Option<i64>,
     pub(super) echo: Option<f64>,
     pub(super) b_value: Option<f64>,
     pub(super) comments: Option<String>,
@@ -135,6 +137,7 @@ fn keys(d: &DataSet) -> Keys {
         temporal: d.int(t::TEMPORAL_POSITION_IDENTIFIER).or_else(|| d.int(t::TEMPORAL_POSITION_INDEX)),
         acquisition: d.int(t::ACQUISITION_NUMBER),
         trigger: d.number(t::TRIGGER_TIME),
+        phase: phase(d),
         echo: d.number(t::ECHO_NUMBERS).or_else(|| d.number(t::ECHO_TIME)),
         b_value: d.f64(t::DIFFUSION_B_VALUE),
         comments: d.text(t::IMAGE_COMMENTS),
@@ -143,6 +146,15 @@ fn keys(d: &DataSet) -> Keys {
         content_time: d.code(t::CONTENT_TIME),
         instance: d.int(t::INSTANCE_NUMBER),
     }
+}
+
+/// The phase that a trigger time belongs to: the heart's rate, and with it the trigger time, differs from breath hold to
+/// breath hold, the fraction of the interval between beats does not.
+fn phase(d: &DataSet) -> Option<i64> {
+    let trigger = d.number(t::TRIGGER_TIME).filter(|v| *v >= 0.0)?;
+    let interval = d.number(t::NOMINAL_INTERVAL).filter(|v| *v > 0.0)?;
+    let phases = d.number(t::CARDIAC_NUMBER_OF_IMAGES).filter(|v| *v >= 1.0)?;
+    Some((trigger / interval * phases).floor() as i64)
 }
 
 fn multi_frame(base: &Slice, n: usize, frame: &DataSet, shared: Option<&DataSet>) -> Result<Slice, String> {

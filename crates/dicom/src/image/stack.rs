@@ -47,11 +47,18 @@ fn same_geometry(a: &Slice, b: &Slice) -> bool {
 
 /// Divides slices into stacks and takes the one with most preferred images, then with most slices.
 pub(super) fn choose(
-    slices: Vec<Slice>,
+    mut slices: Vec<Slice>,
     prefer: &[String],
     findings: &mut Vec<Finding>,
 ) -> Result<(Stack, Vec<String>), ImageError> {
     let total = slices.len();
+    // Some anonymizers give every image a frame of reference of its own.
+    let frames: HashSet<&str> = slices.iter().map(|s| s.frame_of_reference.as_str()).collect();
+    if total > 2 && frames.len() == total {
+        let text = format!("each of the {total} images has a frame of reference of its own; they were taken as one");
+        note(findings, "frame_of_reference_per_image", text);
+        slices.iter_mut().for_each(|s| s.frame_of_reference.clear());
+    }
     let mut groups: Vec<Vec<Slice>> = Vec::new();
     for s in slices {
         match groups.iter_mut().find(|g| same_geometry(&g[0], &s)) {
@@ -125,11 +132,12 @@ fn split(mut slices: Vec<Slice>, findings: &mut Vec<Finding>) -> Result<Vec<Stac
         return Ok(vec![Stack { slices, label: String::new() }]);
     }
     type Key = fn(&Keys) -> Option<String>;
-    let keys: [(&str, Key); 8] = [
+    let keys: [(&str, Key); 9] = [
         ("temporal position", |k| k.temporal.map(|v| format!("{v:012}"))),
         ("acquisition number", |k| k.acquisition.map(|v| format!("{v:012}"))),
         ("echo", |k| k.echo.map(|v| format!("{v:020.6}"))),
         ("b-value", |k| k.b_value.map(|v| format!("{v:020.6}"))),
+        ("phase of the heart cycle", |k| k.phase.map(|v| format!("{v:012}"))),
         ("trigger time", |k| k.trigger.map(|v| format!("{v:020.6}"))),
         ("image type", |k| Some(k.image_type.clone())),
         ("image comment", |k| k.comments.clone()),

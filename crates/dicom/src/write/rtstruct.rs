@@ -2,7 +2,7 @@
 
 use super::encode::{Build, IMPLICIT, finish, identify};
 use super::source::{SourceImage, SourceImages};
-use super::{WriteError, Written, decimal};
+use super::{WriteError, Written, push_decimal};
 use crate::geometry::{dot, sub};
 use dicom_core::VR;
 use dicom_dictionary_std::tags as t;
@@ -170,7 +170,9 @@ fn roi_contours(st: &StructureSpec, number: i64, s: &SourceImages) -> Result<Bui
             if !text.is_empty() {
                 text.push('\\');
             }
-            text.push_str(&decimal(*v, DECIMALS).ok_or_else(|| format!("the coordinate {v} cannot be written"))?);
+            if !push_decimal(&mut text, *v, DECIMALS) {
+                return Err(format!("the coordinate {v} cannot be written"));
+            }
         }
         let mut i = Build::default();
         if let Some(image) = nearest(s, c) {
