@@ -4,11 +4,11 @@ use super::{ImageObject, ResolvedDose, Shape, Structure};
 use rtpipeline_dicom::rtdose::read_dose;
 use rtpipeline_dicom::rtstruct::{StructureSet, read_structure_set};
 use rtpipeline_engine::{RootedPath, Roots, UnitContext, UnitError};
+use rtpipeline_geometry::dose::{DoseGrid, sum_on_common_grid};
+use rtpipeline_geometry::outline::{OutlineOptions, outline_label};
+use rtpipeline_geometry::{Contour, Grid, Mask, PlaneStack, StackError, StackOptions, Volume};
 use rtpipeline_radiomics::ImageInput;
 use rtpipeline_volume_io::{VolumeData, VolumeIoError};
-use rtpipeline_geometry::outline::{OutlineOptions, outline_label};
-use rtpipeline_geometry::dose::{DoseGrid, sum_on_common_grid};
-use rtpipeline_geometry::{Contour, Grid, Mask, PlaneStack, StackError, StackOptions, Volume};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -86,8 +86,7 @@ impl<'a> Geometry<'a> {
                 outline_label(labels, *value, &OutlineOptions::default())
             }
         };
-        contour_stack(&contours, &options)
-            .map_err(|e| UnitError::data(format!("{} ({}): {e}", s.name, s.source)))
+        contour_stack(&contours, &options).map_err(|e| UnitError::data(format!("{} ({}): {e}", s.name, s.source)))
     }
 
     /// The structure as a mask on the grid of an image.
@@ -112,8 +111,8 @@ impl<'a> Geometry<'a> {
 
     fn set(&mut self, file: &RootedPath) -> Result<&StructureSet, UnitError> {
         if !self.sets.contains_key(file) {
-            let set = read_structure_set(&self.cx.resolve(file)?)
-                .map_err(|e| UnitError::data(format!("{file}: {e}")))?;
+            let set =
+                read_structure_set(&self.cx.resolve(file)?).map_err(|e| UnitError::data(format!("{file}: {e}")))?;
             self.sets.insert(file.clone(), set);
         }
         Ok(&self.sets[file])
@@ -176,8 +175,8 @@ pub fn image_input(data: &VolumeData) -> Option<ImageInput<'_>> {
 pub fn load_dose(cx: &UnitContext, d: &ResolvedDose) -> Result<DoseGrid, UnitError> {
     let mut grids = Vec::new();
     for c in &d.components {
-        let dose = read_dose(&cx.resolve(&c.file.path)?)
-            .map_err(|e| UnitError::data(format!("{}: {e}", c.file.path)))?;
+        let dose =
+            read_dose(&cx.resolve(&c.file.path)?).map_err(|e| UnitError::data(format!("{}: {e}", c.file.path)))?;
         dose.gy_grid().map_err(|e| UnitError::data(format!("{}: {e}", c.file.path)))?;
         grids.extend(dose.grid.map(|grid| (grid, c.weight)));
     }

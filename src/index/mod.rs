@@ -15,7 +15,7 @@ use crate::course::{Course, Finding, Level};
 use rayon::prelude::*;
 use rtpipeline_dicom::digest::digest;
 use rtpipeline_dicom::guard::{Object, OpenError};
-use rtpipeline_dicom::link::{Account, Class, Facts, LinkOptions, Linked, MergeBy, link};
+use rtpipeline_dicom::link::{Account, Class, Facts, LinkOptions, Linked, LinkedCourse, MergeBy, link};
 use rtpipeline_dicom::rtdose::read_dose;
 use rtpipeline_dicom::scan::{ScanError, ScanOptions, ScannedFile, scan_folder, unescape};
 use serde::{Deserialize, Serialize};
@@ -226,7 +226,7 @@ fn file_remarks(scanned: &[ScannedFile], facts: &[Facts], course: &LinkedCourse)
                 1 => " (and so in one further file)".to_owned(),
                 n => format!(" (and so in {n} further files)"),
             };
-            let what = format!("{path}: {text}{others}.");
+            let what = format!("{}{others}.", text.replacen("the ", "The ", usize::from(text.starts_with("the "))));
             let meaning = "The file was read all the same; the program that wrote it should be looked at.";
             Some(Finding::new(Level::Note, &format!("file.{code}"), what, meaning).about(*path))
         })

@@ -119,8 +119,11 @@ mod tests {
             course("P1", None, march, "study:1"),
             course("P1", Some("9.9"), march, "study:2"),
         ];
-        let mut keys: Vec<(&str, String)> =
-            name_courses(&courses).into_iter().zip(&courses).map(|(n, c)| (c.patient_id.as_str(), n.course_id)).collect();
+        let mut keys: Vec<(&str, String)> = name_courses(&courses)
+            .into_iter()
+            .zip(&courses)
+            .map(|(n, c)| (c.patient_id.as_str(), n.course_id))
+            .collect();
         assert_eq!(keys[0].1, "0000-00");
         assert_eq!(keys[2].1, "2024-03");
         keys.sort();

@@ -1,5 +1,6 @@
 //! `cohort.html`: all courses, filled from the rows.
 
+use super::agreement;
 use super::course_page::{footer, level, main_target};
 use super::gather::Gathered;
 use super::run_file::RunFile;
@@ -34,6 +35,7 @@ fn page(outdir: &Path, inventory: &Inventory, g: &Gathered, run: &RunFile) -> Co
     let names: Vec<String> = courses.iter().map(|c| format!("{}/{}", c.patient_dir, c.course_id)).collect();
     let index = Index::new(inventory);
     let metrics = headline_rows(g);
+    let pairs = g.rows.get("agreement").map_or(&[][..], Vec::as_slice);
     let findings: Vec<(String, Finding)> = course_findings(g, &index);
     let failed: BTreeSet<Vec<String>> = g.failed.iter().map(|(id, _)| id.scope.clone()).collect();
     let found: BTreeSet<&str> =
@@ -68,7 +70,7 @@ fn page(outdir: &Path, inventory: &Inventory, g: &Gathered, run: &RunFile) -> Co
         Tile::new(rows.iter().filter(|r| r.state == "findings").count().to_string(), "with findings"),
         Tile::new(rows.iter().filter(|r| r.state == "failed").count().to_string(), "with a failed unit"),
         Tile::new(unused.to_string(), "files not used, with reason"),
-        Tile::missing("median agreement: manual and automatic were not compared"),
+        agreement::cohort_tile(pairs),
         times
             .get(times.len() / 2)
             .map_or_else(|| Tile::missing("time per course"), |t| Tile::new(format!("{t:.1} s"), "median time per course")),
@@ -95,7 +97,7 @@ fn page(outdir: &Path, inventory: &Inventory, g: &Gathered, run: &RunFile) -> Co
         .into_iter()
         .filter(|p| !p.rows.is_empty())
         .collect(),
-        agreement: Vec::new(),
+        agreement: agreement::strips(pairs, |r| index.place(r)),
         missing: missing(g, inventory, &metrics, &index),
         radiomics: radiomics(g),
         run: chart(outdir),

@@ -1,5 +1,6 @@
 //! `report.html` of each course, filled from its artefacts and rows.
 
+use super::agreement;
 use super::gather::Gathered;
 use super::goals::score_card;
 use super::run_file::RunFile;
@@ -73,17 +74,19 @@ fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePa
         .collect();
     let mut findings = findings(m, g, pid, cid);
     findings.extend(assets.iter().flat_map(|a| a.findings.clone()));
+    let pairs = g.of_course("agreement", pid, cid);
     let goals = score_card(&run.settings.dvh.goals, &rows, &dvh.curves);
     let assets_missing = assets.is_none();
     let assets = assets.unwrap_or_default().assets;
     CoursePage {
         title: format!("{} · course {}", c.patient_dir, c.course_id),
         head: head(m, catalogue),
-        tiles: tiles(m, &rows, &goals, &findings),
+        tiles: tiles(m, &rows, &goals, &findings, agreement::course_tile(&pairs)),
         absent: absent(m, &assets, assets_missing, catalogue, run, &rows),
         goals,
         structures: structures(&rows, &g.of_course("structures", pid, cid)),
         objects: objects(m),
+        agreement: agreement::of_course(&pairs),
         radiomics: radiomics(g, pid, cid),
         assumptions: assumptions(m, &rows, run),
         files: files(outdir, c),
@@ -177,7 +180,7 @@ pub(super) fn main_target<'r>(rows: &[&'r Row]) -> Option<&'r Row> {
     })
 }
 
-fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding]) -> Vec<Tile> {
+fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding], agreement: Tile) -> Vec<Tile> {
     let mut t = Vec::new();
     let valued: Vec<_> = goals.iter().filter(|g| g.verdict != Verdict::NoValue).collect();
     t.push(if goals.is_empty() {
@@ -213,7 +216,7 @@ fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding]
         None => Tile::missing("most irradiated organ: no manual organ with a dose"),
         Some((r, v)) => Tile::new(gy(v), format!("{} mean dose, the highest of the organs", text(r, "ROI_Name"))),
     });
-    t.push(Tile::missing("agreement of manual and automatic structures: not compared"));
+    t.push(agreement);
     let worst = findings.iter().filter(|f| f.level == Level::Error).count();
     t.push(Tile::new(findings.len().to_string(), format!("findings to read, {worst} of them errors")));
     t
@@ -264,7 +267,7 @@ fn absent(
         dose,
         structures,
         goals: if run.settings.dvh.goals.is_empty() { "No goals are set (dvh.goals in config.yaml).".into() } else { String::new() },
-        agreement: "Manual and automatic structures were not compared.".into(),
+        agreement: agreement::absent(catalogue),
         radiomics: if rows.is_empty() && c.images.is_empty() { "There is no image.".into() } else { String::new() },
     }
 }

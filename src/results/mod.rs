@@ -1,6 +1,7 @@
 //! After the stages: tables and pages, made from the inventory, the unit records and the failure files alone, so that
 //! `rtpipeline report` gives the same.
 
+mod agreement;
 mod cohort_page;
 mod course_page;
 mod gather;

@@ -1,6 +1,7 @@
 //! The stages that make masks, driven through real unit contexts: segmentation and custom models with stand-ins for the
 //! external programs, custom structures, cropping.
 
+mod agreement;
 mod classical;
 mod crop;
 mod custom_models;

@@ -2,6 +2,7 @@
 
 mod common;
 
+use dicom_dictionary_std::tags as t;
 use rtpipeline_dicom::image::{SeriesFile, read_series};
 use rtpipeline_dicom::rtdose::read_dose;
 use rtpipeline_dicom::rtplan::read_plan;
@@ -153,6 +154,21 @@ fn structure_sets_round_trip() {
     let wanted = [&source.images[2].sop_instance_uid, &source.images[3].sop_instance_uid];
     assert!(back.rois[0].referenced_image_uids.iter().eq(wanted));
     assert_eq!(back.rois[0].color, Some([200, 10, 5]));
+    // dicom-object reads the file without this crate's guard.
+    let object = dicom_object::open_file(&path).unwrap();
+    assert_eq!(object.meta().transfer_syntax(), "1.2.840.10008.1.2");
+    assert_eq!(object.meta().media_storage_sop_instance_uid(), written.sop_instance_uid);
+    let mut values = 0;
+    for roi in object.element(t::ROI_CONTOUR_SEQUENCE).unwrap().items().unwrap() {
+        for contour in roi.get(t::CONTOUR_SEQUENCE).and_then(|s| s.items()).unwrap_or(&[]) {
+            let text = contour.element(t::CONTOUR_DATA).unwrap().to_multi_str().unwrap();
+            // PS3.5 table 6.2-1: a decimal string has at most 16 bytes.
+            assert!(text.iter().all(|v| v.len() <= 16 && v.trim().parse::<f64>().is_ok()));
+            values += text.len();
+        }
+    }
+    let points: usize = back.rois.iter().flat_map(|r| &r.contours).map(|c| c.points.len()).sum();
+    assert_eq!(values, 3 * points);
     let second = dir.path().join("RS2.dcm");
     write_structure_set(&second, &set).unwrap();
     assert_eq!(std::fs::read(&path).unwrap(), std::fs::read(&second).unwrap());

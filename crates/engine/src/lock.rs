@@ -18,7 +18,7 @@ pub struct LockHolder {
     pub pid: u32,
     /// Start of the run, UTC.
     pub start: String,
-    /// Program and its sub-command; arguments may name patients and are left out.
+    /// Program and its sub-command; arguments may name people and are left out.
     pub command: String,
 }
 

@@ -114,9 +114,10 @@ fn measure(
     let Shape::Label { file, value } = &automatic.shape else { return Ok(()) };
     let labels = geometry.label_map(file)?;
     let drawn = manual.and_then(|s| window_of(s, &labels.grid));
-    let label = counts.get(file).and_then(|c| c.labels.get(value)).map(|c| {
-        (c.bounds.map(|b| b[0]), c.bounds.map(|b| b[1] + 1 - b[0]))
-    });
+    let label = counts
+        .get(file)
+        .and_then(|c| c.labels.get(value))
+        .map(|c| (c.bounds.map(|b| b[0]), c.bounds.map(|b| b[1] + 1 - b[0])));
     let Some((start, dims)) = around([drawn, label], labels.grid.dims) else {
         (row.volume_a, row.volume_b) = (Some(0.0), Some(0.0));
         say(row, "empty", "Neither structure holds a voxel of the image.");
@@ -156,14 +157,16 @@ fn window_of(stack: &PlaneStack, grid: &Grid) -> Option<Window> {
 fn around(windows: [Option<Window>; 2], grid: [usize; 3]) -> Option<Window> {
     let found: Vec<Window> = windows.into_iter().flatten().collect();
     let (first, rest) = found.split_first()?;
-    let (mut start, mut end) = (first.0, std::array::from_fn(|a| first.0[a] + first.1[a]));
+    let mut start = first.0;
+    let mut end: [usize; 3] = std::array::from_fn(|a| first.0[a] + first.1[a]);
     for (s, d) in rest {
-        start = std::array::from_fn(|a| start[a].min(s[a]));
-        end = std::array::from_fn(|a: usize| end[a].max(s[a] + d[a]));
+        for a in 0..3 {
+            start[a] = start[a].min(s[a]);
+            end[a] = end[a].max(s[a] + d[a]);
+        }
     }
-    let start: [usize; 3] = start.map(|v| v.saturating_sub(1));
-    let dims = std::array::from_fn(|a| (end[a] + 1).min(grid[a]) - start[a]);
-    Some((start, dims))
+    let start = start.map(|v| v.saturating_sub(1));
+    Some((start, std::array::from_fn(|a| (end[a] + 1).min(grid[a]) - start[a])))
 }
 
 /// A label within a window.
@@ -201,7 +204,8 @@ fn compare(row: &mut AgreementRow, a: &Mask, b: &Mask) -> Result<(), UnitError> 
     row.centroid_distance = Some((0..3).map(|n| (ca[n] - cb[n]).powi(2)).sum::<f64>().sqrt());
     match surface_distances(a, b) {
         Ok(Some(d)) => {
-            (row.hd95, row.hd100, row.assd) = (Some(d.hausdorff(95.0)), Some(d.hausdorff(100.0)), Some(d.pooled_mean()));
+            (row.hd95, row.hd100, row.assd) =
+                (Some(d.hausdorff(95.0)), Some(d.hausdorff(100.0)), Some(d.pooled_mean()));
             row.surface_dice_1 = Some(d.surface_dice(1.0));
             row.surface_dice_2 = Some(d.surface_dice(2.0));
             row.surface_dice_3 = Some(d.surface_dice(3.0));

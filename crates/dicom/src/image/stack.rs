@@ -57,7 +57,9 @@ pub(super) fn choose(
     if total > 2 && frames.len() == total {
         let text = format!("each of the {total} images has a frame of reference of its own; they were taken as one");
         note(findings, "frame_of_reference_per_image", text);
-        slices.iter_mut().for_each(|s| s.frame_of_reference.clear());
+        for s in &mut slices {
+            s.frame_of_reference.clear();
+        }
     }
     let mut groups: Vec<Vec<Slice>> = Vec::new();
     for s in slices {

@@ -16,14 +16,17 @@ pub(super) struct Series {
 }
 
 /// Groups live images. Series Instance UID, Patient ID, kind and frame of reference must agree; images without a Series
-/// Instance UID are grouped by study, folder, frame and in-plane geometry. A series whose slices coincide in space is split
+/// Instance UID are grouped by study, folder, frame and in-plane geometry. Where every image of a series has a frame of its
+/// own, as some anonymizers leave it, the frames divide nothing. A series whose slices coincide in space is split
 /// by folder when every folder alone is free of coincidences (several exports under one UID).
 pub(super) fn series(facts: &[Facts], live: &[usize]) -> Vec<Series> {
+    let scattered = scattered(facts, live);
     let mut groups: BTreeMap<Vec<String>, (&'static str, Vec<usize>)> = BTreeMap::new();
     for &i in live {
         let f = &facts[i];
         let Class::Image(modality) = f.class() else { continue };
-        let mut key = vec![f.patient_id.clone(), modality.to_owned(), f.frame().to_owned()];
+        let frame = if scattered.contains(&by_uid(f, modality)) { "" } else { f.frame() };
+        let mut key = vec![f.patient_id.clone(), modality.to_owned(), frame.to_owned()];
         if f.series_uid.is_empty() {
             key.extend([String::new(), f.study_uid.clone(), f.folder().to_owned(), in_plane(f)]);
         } else {
@@ -43,6 +46,28 @@ pub(super) fn series(facts: &[Facts], live: &[usize]) -> Vec<Series> {
     }
     out.sort_by(|a, b| first_path(facts, a).cmp(first_path(facts, b)));
     out
+}
+
+/// Patient, kind and Series Instance UID.
+type ByUid<'a> = [&'a str; 3];
+
+fn by_uid<'a>(f: &'a Facts, modality: &'a str) -> ByUid<'a> {
+    [&f.patient_id, modality, &f.series_uid]
+}
+
+/// Series of at least three single images, no two of which share a frame of reference.
+fn scattered<'a>(facts: &'a [Facts], live: &[usize]) -> BTreeSet<ByUid<'a>> {
+    let mut frames: BTreeMap<ByUid<'_>, (usize, BTreeSet<&str>)> = BTreeMap::new();
+    for f in live.iter().map(|&i| &facts[i]).filter(|f| !f.series_uid.is_empty()) {
+        let Class::Image(modality) = f.class() else { continue };
+        let entry = frames.entry(by_uid(f, modality)).or_default();
+        entry.0 += 1;
+        // Multi-frame images have no position of their own; each is a volume in its frame.
+        if f.image.as_ref().is_some_and(|i| i.position.is_some()) {
+            entry.1.insert(f.frame());
+        }
+    }
+    frames.into_iter().filter(|(_, (n, seen))| *n > 2 && seen.len() == *n).map(|(key, _)| key).collect()
 }
 
 fn first_path<'a>(facts: &'a [Facts], s: &Series) -> &'a str {

@@ -356,3 +356,22 @@ fn days_are_counted_across_months_and_leap_years() {
     assert_eq!(day("20120000"), None);
     assert_eq!(day(""), None);
 }
+
+/// Sunnybrook's cine series: an anonymizer gave every image a frame of reference of its own.
+#[test]
+fn a_frame_for_every_image_divides_nothing() {
+    let images = |frame: fn(usize) -> String, n: usize| -> Vec<Facts> {
+        (0..n).map(|k| slice(&format!("a/{k}"), &format!("a{k}"), "series", k as f64, "1", &frame(k))).collect()
+    };
+    let files =
+        |f: &[Facts]| -> Vec<usize> { run(f).courses.iter().flat_map(|c| &c.images).map(|i| i.files.len()).collect() };
+    assert_eq!(files(&images(|k| format!("F{k}"), 4)), [4]);
+    // Two registered halves of one series stay two.
+    assert_eq!(files(&images(|k| format!("F{}", k / 2), 4)), [2, 2]);
+    // Multi-frame images are volumes in their own frames.
+    let mut multi = images(|k| format!("F{k}"), 3);
+    for f in &mut multi {
+        f.image = Some(ImageFacts { position: None, orientation: None, size: [4, 4] });
+    }
+    assert_eq!(files(&multi), [1, 1, 1]);
+}

@@ -91,9 +91,9 @@ const CUT: &str = "the code stream ends early";
 
 /// Natural index of each coefficient in zigzag order (figure A.6).
 const ZIGZAG: [usize; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-    62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
+    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
+    47, 55, 62, 63,
 ];
 
 #[derive(Default)]
@@ -175,7 +175,8 @@ impl Decoder {
             let n: usize = counts.iter().map(|&c| usize::from(c)).sum();
             let symbols = rest.get(16..16 + n).ok_or(CUT)?;
             let tables = if head >> 4 == 0 { &mut self.dc } else { &mut self.ac };
-            *tables.get_mut(usize::from(head & 15)).ok_or("a table has no place")? = Some(Huffman::new(counts, symbols));
+            *tables.get_mut(usize::from(head & 15)).ok_or("a table has no place")? =
+                Some(Huffman::new(counts, symbols));
             s = &rest[16 + n..];
         }
         Ok(())
@@ -286,6 +287,46 @@ mod tests {
         let v = inverse(&block, &c);
         // Vertical frequency 1: constant along a row, odd from top to bottom.
         assert!((v[0] - v[7]).abs() < 1e-6 && (v[0] + v[56]).abs() < 1e-6 && v[0] > 0.1);
+    }
+
+    /// One component of 16 × 8 pixels, all quantization 8; the code 0 means a DC difference of 4 bits or the end of a
+    /// block.
+    fn picture(data: &[u8]) -> Vec<u8> {
+        let mut b = vec![0xFF, 0xD8, 0xFF, 0xDB, 0, 67, 0];
+        b.extend([8; 64]);
+        for (class, symbol) in [(0x00, 4), (0x10, 0)] {
+            b.extend([0xFF, 0xC4, 0, 20, class, 1]);
+            b.extend([0; 15]);
+            b.push(symbol);
+        }
+        b.extend([0xFF, 0xC1, 0, 11, 12, 0, 8, 0, 16, 1, 1, 0x11, 0]);
+        b.extend([0xFF, 0xDA, 0, 8, 1, 1, 0, 0, 63, 0]);
+        b.extend(data);
+        b
+    }
+
+    /// Bits 0 1010 0: difference 10, × 8 / 8 above 2048. Bits 0 0101 0: difference 5 − 15 = −10.
+    #[test]
+    fn two_blocks_by_hand() {
+        let b = picture(&[0b0101_0000, 0b1010_1111, 0xFF, 0xD9]);
+        assert!(is(&b));
+        let out = decode(&b, 8, 16).unwrap();
+        let values: Vec<u16> = out.as_chunks::<2>().0.iter().map(|c| u16::from_le_bytes(*c)).collect();
+        for line in values.as_chunks::<16>().0 {
+            assert!(line[..8].iter().all(|v| *v == 2058) && line[8..].iter().all(|v| *v == 2048), "{line:?}");
+        }
+        assert_eq!(decode(&picture(&[0b0101_0000, 0xFF, 0xD9]), 8, 16), Err(CUT));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn forged_streams_do_not_panic(data: Vec<u8>, place in 0usize..170, byte: u8) {
+            let mut b = picture(&data);
+            if let Some(v) = b.get_mut(place) {
+                *v = byte;
+            }
+            let _ = decode(&b, 8, 16);
+        }
     }
 
     #[test]

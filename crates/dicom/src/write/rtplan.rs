@@ -177,7 +177,8 @@ fn build_beam(spec: &PlanSpec<'_>, number: i64, beam: &BeamSpec<'_>) -> Result<B
             let mut jaws = Vec::new();
             for (kind, half) in ["ASYMX", "ASYMY"].iter().zip(beam.jaws) {
                 let mut j = Build::default();
-                j.text(t::RT_BEAM_LIMITING_DEVICE_TYPE, VR::CS, kind).decimals(t::LEAF_JAW_POSITIONS, &[-half, half])?;
+                j.text(t::RT_BEAM_LIMITING_DEVICE_TYPE, VR::CS, kind)
+                    .decimals(t::LEAF_JAW_POSITIONS, &[-half, half])?;
                 jaws.push(j);
             }
             p.items(t::BEAM_LIMITING_DEVICE_POSITION_SEQUENCE, jaws)

@@ -74,10 +74,8 @@ fn synonyms() -> &'static BTreeMap<String, String> {
 
 /// All names of the tables with their words.
 fn entries() -> Vec<(String, String)> {
-    let mut out: Vec<(String, String)> = SINGLE
-        .iter()
-        .flat_map(|(word, names)| names.iter().map(|n| ((*n).to_owned(), (*word).to_owned())))
-        .collect();
+    let mut out: Vec<(String, String)> =
+        SINGLE.iter().flat_map(|(word, names)| names.iter().map(|n| ((*n).to_owned(), (*word).to_owned()))).collect();
     for (word, names) in PAIRED {
         for (side, ways) in SIDES {
             for way in ways {
@@ -109,7 +107,10 @@ mod tests {
             ("External", ["BODY", "External", "body", "Body Contour", "EXTERNAL"]),
             ("SpinalCord", ["SpinalCord", "spinal_cord", "Spinal Cord", "cord", "SPINALCORD"]),
             ("Bladder", ["Bladder", "urinary_bladder", "BLADDER", "Urinary Bladder", "bladder"]),
-            ("Femur_Head_L", ["Femur_Head_L", "FemoralHead_L", "Lt Femoral Head", "Femoral_Head_Left", "FEMUR HEAD LT"]),
+            (
+                "Femur_Head_L",
+                ["Femur_Head_L", "FemoralHead_L", "Lt Femoral Head", "Femoral_Head_Left", "FEMUR HEAD LT"],
+            ),
         ] {
             for name in names {
                 assert_eq!(of(name), word, "{name}");

@@ -28,8 +28,18 @@ fn structure(name: &str, source: &str, image: Option<&str>) -> Structure {
 fn manifest() -> CourseManifest {
     let image = |id: &str, frame: &str| ImageObject {
         id: id.into(),
+        modality: String::new(),
+        series_uid: String::new(),
+        study_uid: String::new(),
         frame_of_reference_uid: frame.into(),
-        ..ImageObject::default()
+        description: String::new(),
+        date: String::new(),
+        files: Vec::new(),
+        planning: false,
+        nifti: None,
+        grid: None,
+        unit: String::new(),
+        missing_slices: 0,
     };
     let set = StructureSetObject {
         file: CourseFile { path: "in:rs.dcm".parse().unwrap(), sop_instance_uid: "1.2".into() },
@@ -42,11 +52,8 @@ fn manifest() -> CourseManifest {
         used: true,
         reason: String::new(),
     };
-    let course = Course {
-        images: vec![image("CT1", "F1"), image("MR1", "F2")],
-        structure_sets: vec![set],
-        ..Course::default()
-    };
+    let course =
+        Course { images: vec![image("CT1", "F1"), image("MR1", "F2")], structure_sets: vec![set], ..Course::default() };
     CourseManifest { course, ..CourseManifest::default() }
 }
 
@@ -164,7 +171,10 @@ fn sheared_grids_have_overlap_without_distances() {
 fn windows_hold_both_and_stay_on_the_grid() {
     let dims = [20, 16, 12];
     assert_eq!(around([Some(([3, 4, 2], [10, 5, 4])), None], dims), Some(([2, 3, 1], [12, 7, 6])));
-    assert_eq!(around([Some(([0, 4, 2], [1, 1, 1])), Some(([17, 0, 5], [3, 2, 7]))], dims), Some(([0, 0, 1], [20, 6, 11])));
+    assert_eq!(
+        around([Some(([0, 4, 2], [1, 1, 1])), Some(([17, 0, 5], [3, 2, 7]))], dims),
+        Some(([0, 0, 1], [20, 6, 11]))
+    );
     assert_eq!(around([None, None], dims), None);
     // A window of a label map is that part of it.
     let mask = boxed(3..13, 4..9, 2..6);
