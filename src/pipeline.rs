@@ -17,10 +17,11 @@ use crate::stages::{
 use rtpipeline_engine::machine;
 use rtpipeline_engine::{
     Cancel, EngineError, ErasedStage, Force, Isolation, Need, Observer, Order, Output, Pipeline, Policy, Roots,
-    RunOptions, RunReport, Scheduler, StageEntry, UnitContext, UnitError,
+    RunLock, RunOptions, RunReport, Scheduler, StageEntry, UnitContext, UnitError,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Names of the stages in their order, as `--stage` takes them.
@@ -80,7 +81,7 @@ pub enum RunError {
     /// The engine could not go on.
     #[error(transparent)]
     Engine(EngineError),
-    /// A file of the run could not be written.
+    /// The output folder cannot be written.
     #[error("{place}: {source}")]
     Io {
         /// Which.
@@ -235,7 +236,6 @@ impl Policies {
         p.host.insert("nnunet_predict".into(), r.nnunet_predict.clone());
         p.host.insert("totalsegmentator".into(), r.totalsegmentator.clone());
         p.host.insert("device".into(), s.segmentation.device.to_string());
-        p.host.insert("retain_weights".into(), r.retain_weights.to_string());
         p
     }
 
@@ -305,6 +305,8 @@ pub fn run(
         std::fs::create_dir_all(&run_dir)
             .map_err(|source| RunError::Io { place: run_dir.display().to_string(), source })?;
     }
+    // Held until the tables are written: inventory and results belong to one run at a time, like its units.
+    let lock = if request.dry_run { None } else { Some(Arc::new(lock(&run_dir)?)) };
     let cache = (!request.dry_run).then_some(run_dir.as_path());
     let threads = settings.run.index_workers.value().map_or_else(|| workers(settings), |n| n as usize);
     let readers = rayon::ThreadPoolBuilder::new()
@@ -332,7 +334,8 @@ pub fn run(
     if !request.dry_run {
         inventory.save(&run_dir)?;
     }
-    let options = options(request, settings, &run_dir, &present);
+    let mut options = options(request, settings, &run_dir, &present);
+    options.held = lock;
     let report = rtpipeline_engine::run(&pipeline, &subjects, &options, cancel, observer).map_err(engine_error)?;
     let results = if request.dry_run {
         Vec::new()
@@ -340,6 +343,14 @@ pub fn run(
         crate::results::write(request, settings, origins, &inventory, &report).map_err(RunError::Results)?
     };
     Ok(Outcome { inventory, report, results })
+}
+
+/// Takes the lock of a run folder.
+///
+/// # Errors
+/// [`RunError::Busy`] with the holder when another run has it.
+pub fn lock(run_dir: &Path) -> Result<RunLock, RunError> {
+    RunLock::take(run_dir).map_err(engine_error)
 }
 
 fn engine_error(e: EngineError) -> RunError {

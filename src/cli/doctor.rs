@@ -3,9 +3,11 @@
 use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
 use crate::config::{Override, SegmentationEngine, Settings};
+use crate::stages::segmentation_custom::SegmentationCustom;
 use crate::ui::human_bytes;
-use rtpipeline_engine::machine;
+use rtpipeline_engine::{Policy, machine};
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// One thing that was looked for.
@@ -38,41 +40,80 @@ pub(super) fn find_program(name: &str) -> Option<PathBuf> {
 
 /// Programs and weights that the settings may use.
 pub(super) fn external(settings: &Settings) -> Vec<Finding> {
+    let ts = totalsegmentator(settings);
+    let with_weights = ts.found || settings.run.totalsegmentator_weights.is_some();
+    let mut all = vec![ts];
+    if with_weights {
+        all.push(weights(settings));
+    }
+    all.extend(of_models(settings));
+    all
+}
+
+/// Programs that a run of these stages (none: all) cannot do without and that are not here.
+pub(super) fn lacking(settings: &Settings, stages: &BTreeSet<String>) -> Vec<Finding> {
+    let wanted = |stage: &str| stages.is_empty() || stages.contains(stage);
     let mut all = Vec::new();
-    let wants_ts = settings.segmentation.enabled;
-    let ts = find_program(&settings.run.totalsegmentator);
-    all.push(Finding {
+    if wanted("segmentation") {
+        all.push(totalsegmentator(settings));
+    }
+    if wanted("segmentation_custom") {
+        all.extend(of_models(settings));
+    }
+    all.retain(|f| f.required && !f.found);
+    all
+}
+
+fn totalsegmentator(settings: &Settings) -> Finding {
+    let found = find_program(&settings.run.totalsegmentator);
+    Finding {
         name: "TotalSegmentator".into(),
-        found: ts.is_some(),
-        required: wants_ts && settings.segmentation.engine == SegmentationEngine::TotalSegmentator,
-        detail: ts.as_ref().map_or_else(|| format!("`{}` is not on PATH", settings.run.totalsegmentator), show),
-        meaning: if ts.is_some() {
+        found: found.is_some(),
+        required: settings.segmentation.enabled && settings.segmentation.engine == SegmentationEngine::TotalSegmentator,
+        detail: place(found.as_deref(), &settings.run.totalsegmentator),
+        meaning: if found.is_some() {
             "about 100 structures on CT and 50 on MR".into()
         } else {
             "segmentation.engine auto uses the embedded classical method: body and lungs on CT".into()
         },
-    });
-    if ts.is_some() || settings.run.totalsegmentator_weights.is_some() {
-        all.push(weights(settings));
     }
-    let nn = find_program(&settings.run.nnunet_predict);
-    all.push(Finding {
-        name: "nnU-Net".into(),
-        found: nn.is_some(),
-        required: settings.custom_models.enabled,
-        detail: nn.as_ref().map_or_else(|| format!("`{}` is not on PATH", settings.run.nnunet_predict), show),
-        meaning: if nn.is_some() { "custom models can be run" } else { "custom models cannot be run" }.into(),
-    });
-    all
+}
+
+/// The configured nnU-Net, and what else enabled custom models start. Models that cannot be read start nothing; `validate`
+/// tells what is wrong with them.
+fn of_models(settings: &Settings) -> Vec<Finding> {
+    let nnunet = &settings.run.nnunet_predict;
+    let host = BTreeMap::from([
+        ("nnunet_predict".to_owned(), nnunet.clone()),
+        ("totalsegmentator".to_owned(), settings.run.totalsegmentator.clone()),
+    ]);
+    let models = &settings.custom_models;
+    let needed = if models.enabled {
+        SegmentationCustom::load(models, Policy::default()).map(|m| m.programs(&host)).unwrap_or_default()
+    } else {
+        BTreeSet::new()
+    };
+    let others = needed.iter().filter(|n| *n != nnunet && **n != settings.run.totalsegmentator);
+    std::iter::once(nnunet)
+        .chain(others)
+        .map(|name| {
+            let found = find_program(name);
+            Finding {
+                name: if name == nnunet { "nnU-Net".to_owned() } else { name.clone() },
+                found: found.is_some(),
+                required: needed.contains(name),
+                detail: place(found.as_deref(), name),
+                meaning: if found.is_some() { "custom models can be run" } else { "custom models cannot be run" }
+                    .into(),
+            }
+        })
+        .collect()
 }
 
 fn weights(settings: &Settings) -> Finding {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
-    let dir = settings
-        .run
-        .totalsegmentator_weights
-        .clone()
-        .unwrap_or_else(|| home.join(".totalsegmentator/nnunet/results"));
+    let dir =
+        settings.run.totalsegmentator_weights.clone().unwrap_or_else(|| home.join(".totalsegmentator/nnunet/results"));
     let datasets = std::fs::read_dir(&dir).map_or(0, |d| {
         d.filter_map(Result::ok).filter(|e| e.file_name().to_string_lossy().starts_with("Dataset")).count()
     });
@@ -94,8 +135,9 @@ fn weights(settings: &Settings) -> Finding {
     }
 }
 
-fn show(p: &PathBuf) -> String {
-    p.display().to_string()
+/// Where a program is, or that it is not there.
+fn place(found: Option<&Path>, name: &str) -> String {
+    found.map_or_else(|| format!("`{name}` is not on PATH"), |p| p.display().to_string())
 }
 
 /// `rtpipeline doctor`.

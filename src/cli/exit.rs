@@ -98,14 +98,17 @@ impl From<ConfigErrors> for Failure {
 impl From<RunError> for Failure {
     fn from(e: RunError) -> Self {
         let exit = match &e {
-            RunError::Config(_) | RunError::Index(crate::index::IndexError::Setting(_)) => Exit::Usage,
+            RunError::Config(_) | RunError::Index(crate::index::IndexError::Setting(_)) | RunError::Io { .. } => {
+                Exit::Usage
+            }
             RunError::Environment(_) => Exit::Environment,
             RunError::NoInput(_) | RunError::Index(_) => Exit::NoInput,
             RunError::Busy(_) => Exit::Busy,
-            RunError::Engine(_) | RunError::Io { .. } | RunError::Results(_) => Exit::Internal,
+            RunError::Engine(_) | RunError::Results(_) => Exit::Internal,
         };
         let hints = match &e {
             RunError::Engine(x) => x.hints(),
+            RunError::Io { .. } => vec!["choose a folder that can be written: --outdir DIR".to_owned()],
             RunError::Environment(_) => vec!["`rtpipeline doctor` shows what this machine has".to_owned()],
             _ => Vec::new(),
         };

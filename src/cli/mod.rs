@@ -16,9 +16,9 @@ pub use exit::{Exit, Failure};
 
 use crate::ui::Printer;
 use args::{Cli, Command};
+use clap::error::ErrorKind;
 use clap::{CommandFactory as _, FromArgMatches as _};
 use std::ffi::OsString;
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
 /// Parses the command line, does what it says, and returns the exit code (contracts §2).
@@ -39,12 +39,7 @@ fn dispatch(argv: Vec<OsString>) -> Result<Exit, Failure> {
     let matches = match Cli::command().try_get_matches_from(argv) {
         Ok(m) => m,
         Err(e) => {
-            let asked = matches!(
-                e.kind(),
-                clap::error::ErrorKind::DisplayHelp
-                    | clap::error::ErrorKind::DisplayVersion
-                    | clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
-            );
+            let asked = matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
             // A reader that went away (`| head`) is no error.
             let _ = e.print();
             return Ok(if asked { Exit::Done } else { Exit::Usage });
@@ -80,7 +75,7 @@ fn print_bytes(bytes: &[u8]) -> Result<Exit, Failure> {
     let mut out = anstream::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(Exit::Done),
-        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
         Err(e) => Err(Failure::internal(format!("standard output: {e}"))),
     }
 }

@@ -82,6 +82,12 @@ pub(super) fn execute(
     }
     let settings = &loaded.settings;
     let request = request(args, settings, dicom_root, outdir)?;
+    if !request.dry_run
+        && let Some(f) = super::doctor::lacking(settings, &request.stages).first()
+    {
+        let message = format!("{} is asked for and not there: {}", f.name, f.detail);
+        return Err(Failure::new(Exit::Environment, message).hint("`rtpipeline doctor` shows what this machine has"));
+    }
     let _logs = if request.dry_run {
         None
     } else {
@@ -190,6 +196,8 @@ fn print_plan(outcome: &Outcome) {
 /// `rtpipeline report`.
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let loaded = load(&args.sources, &[])?;
+    let run_dir = args.outdir.join("_RUN");
+    let _lock = if run_dir.is_dir() { Some(crate::pipeline::lock(&run_dir)?) } else { None };
     let written = crate::results::rebuild(&args.outdir, &loaded.settings).map_err(Failure::input)?;
     Printer::default().status("Wrote", &format!("{} tables and pages in {}", written.len(), results_dir(&args.outdir)));
     Ok(Exit::Done)

@@ -17,22 +17,19 @@ pub(super) fn validate(args: &ValidateArgs) -> Result<Exit, Failure> {
         }
         sources.config = Some(f.clone());
     }
-    let overrides: Vec<Override> = args
-        .dicom_root
-        .iter()
-        .map(|p| Override::new("dicom_root", p.display().to_string(), "--dicom-root"))
-        .collect();
+    let overrides: Vec<Override> =
+        args.dicom_root.iter().map(|p| Override::new("dicom_root", p.display().to_string(), "--dicom-root")).collect();
     let loaded = super::run::load(&sources, &overrides)?;
     let s = &loaded.settings;
     let mut good = Vec::new();
     let mut warnings = loaded.notices.clone();
     let mut errors = Vec::new();
-    good.push(loaded.file.as_ref().map_or("no configuration file: defaults".to_owned(), |f| format!("{}", f.display())));
+    good.push(
+        loaded.file.as_ref().map_or("no configuration file: defaults".to_owned(), |f| format!("{}", f.display())),
+    );
     match pipeline::build(s) {
-        Ok(p) => good.push(format!(
-            "stages: {}",
-            p.stages.iter().map(|e| e.stage.erased_name()).collect::<Vec<_>>().join(", ")
-        )),
+        Ok(p) => good
+            .push(format!("stages: {}", p.stages.iter().map(|e| e.stage.erased_name()).collect::<Vec<_>>().join(", "))),
         Err(e) => errors.push(e.to_string()),
     }
     match &s.run.dicom_root {

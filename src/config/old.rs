@@ -34,6 +34,10 @@ pub fn refused_keys() -> &'static [RefusedKey] {
             "custom_models.conda_activate",
             "programs are started without a shell: give the full path in custom_models.nnunet_predict",
         ),
+        row(
+            "custom_models.retain_weights",
+            "weights lie unpacked in the folders of their models (custom_models/README.md): the program neither unpacks nor deletes them",
+        ),
         row("radiomics.max_parallel_courses", "structures of all courses share the workers: set radiomics.workers"),
         row("radiomics_robustness", "feature robustness is not part of this version: leave the section out"),
         row(

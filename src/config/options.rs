@@ -75,6 +75,7 @@ const fn many(row: OptionRow) -> OptionRow {
 const NO_SHELL: &str =
     "programs are started without a shell: activate the environment before, or give the program's full path";
 const OWN_NIFTI: &str = "images are converted by the program itself";
+const OWN_WEIGHTS: &str = "weights lie unpacked in the folders of their models (custom_models/README.md): the program neither unpacks nor deletes them";
 const NO_ROBUSTNESS: &str = "feature robustness is not part of this version: compute radiomics on your own perturbed masks with `rtpipeline radiomics --batch`";
 const NO_FEDERATION: &str =
     "federation packets are not part of this version: share the tables of _RESULTS, which are CSV and Parquet";
@@ -131,7 +132,7 @@ const TABLE: &[OptionRow] = &[
     theirs("--force-custom-models", Flag, Fixed("custom_models.force", "true")),
     theirs("--custom-model-conda-activate", Value("PREFIX"), Refused(NO_SHELL)),
     theirs("--nnunet-predict", Value("PROGRAM"), Set("custom_models.nnunet_predict")),
-    theirs("--purge-custom-model-weights", Flag, Fixed("custom_models.retain_weights", "false")),
+    theirs("--purge-custom-model-weights", Flag, Refused(OWN_WEIGHTS)),
     theirs("--custom-structures", Value("FILE"), Set("custom_structures")),
     theirs("--conda-activate", Value("PREFIX"), Refused(NO_SHELL)),
     theirs("--dcm2niix", Value("PROGRAM"), Refused(OWN_NIFTI)),

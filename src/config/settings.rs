@@ -110,8 +110,6 @@ section! {
         force_custom_models: bool = false, "custom_models.force";
         /// Program that predicts with nnU-Net: a name on PATH or a path.
         nnunet_predict: String = "nnUNetv2_predict".into(), "custom_models.nnunet_predict";
-        /// Keep unpacked weights of custom models after the run.
-        retain_weights: bool = true, "custom_models.retain_weights";
 
         /// Structures of which radiomics is computed at once; auto is the processors less one.
         radiomics_workers: Auto<u32> = Auto::Auto, "radiomics.workers", range = Range::min(1.0),

@@ -209,10 +209,12 @@ fn check_orphaned_doses(root: &Path, scanned: &[ScannedFile], facts: &[Facts], o
     }
 }
 
-/// What the reader had to overlook in the files of a course: one finding a kind of remark, about the first file.
+/// What the reader had to overlook in the images and companions of a course: one finding a kind of remark, about the first
+/// file. `organize` reads plans, doses, structure sets and records whole and remarks on them itself.
 fn file_remarks(scanned: &[ScannedFile], facts: &[Facts], course: &LinkedCourse) -> Vec<Finding> {
     let mut kinds: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
-    for i in course.files() {
+    let whole = [Class::Plan, Class::IonPlan, Class::Dose, Class::StructureSet, Class::Record];
+    for i in course.files().into_iter().filter(|&i| !whole.contains(&facts[i].class())) {
         for r in scanned[i].sniff.header().map_or(&[][..], |h| &h.findings) {
             kinds.entry(&r.code).or_default().insert(&facts[i].path, &r.text);
         }
@@ -227,7 +229,7 @@ fn file_remarks(scanned: &[ScannedFile], facts: &[Facts], course: &LinkedCourse)
                 n => format!(" (and so in {n} further files)"),
             };
             let what = format!("{}{others}.", text.replacen("the ", "The ", usize::from(text.starts_with("the "))));
-            let meaning = "The file was read all the same; the program that wrote it should be looked at.";
+            let meaning = "The file was read all the same.";
             Some(Finding::new(Level::Note, &format!("file.{code}"), what, meaning).about(*path))
         })
         .collect()

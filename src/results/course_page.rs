@@ -97,7 +97,6 @@ fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePa
             .map(|f| crate::report::Finding { level: level(f.level), what: f.what, meaning: f.meaning, code: f.code })
             .collect(),
         assets,
-        ..CoursePage::default()
     }
 }
 

@@ -1,9 +1,11 @@
 //! How a run is to be carried out.
 
 use crate::api::Roots;
+use crate::lock::RunLock;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which ready unit goes first.
@@ -85,6 +87,9 @@ pub struct RunOptions {
     pub dry_run: bool,
     /// How long running units may go on after the first interrupt.
     pub grace: Duration,
+    /// The lock of `run_dir` when the caller holds it already, because it writes there before or after the run; `None` =
+    /// the run takes it for itself.
+    pub held: Option<Arc<RunLock>>,
 }
 
 impl RunOptions {
@@ -105,6 +110,7 @@ impl RunOptions {
             only: None,
             dry_run: false,
             grace: Duration::from_secs(10),
+            held: None,
         }
     }
 }

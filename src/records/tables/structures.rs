@@ -43,7 +43,8 @@ row! {
 row! {
     /// One row per pair of structures of the same name from different sources.
     pub AgreementRow: "agreement",
-        key ["patient_id", "course_id", "structure", "source_a", "roi_number_a", "source_b", "roi_number_b"], Forms::ALL;
+        key ["patient_id", "course_id", "structure", "source_a", "rtstruct_sop_instance_uid_a", "roi_number_a", "source_b", "roi_number_b"],
+        Forms::ALL;
     patient_id: String = "patient_id", "", "Patient ID, or its pseudonym.", "(0010,0020)";
     course_id: String = "course_id", "", "Course.", "";
     structure: Option<String> = "structure", "", "Name that both stand for.", "";

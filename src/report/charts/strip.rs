@@ -31,7 +31,7 @@ fn sorted(values: &[ValueOf]) -> Vec<f64> {
 pub(crate) fn figure(title: &str, axis: &str, rows: &[MetricRow], links: &[String], limit: Option<f64>) -> String {
     let lists: Vec<Vec<f64>> = rows.iter().map(|r| sorted(&r.values)).collect();
     let all = || lists.iter().flatten().copied();
-    let top = limit.unwrap_or_else(|| all().fold(0.0, f64::max) * 1.05).max(1e-6);
+    let top = limit.unwrap_or_else(|| all().fold(0.0, f64::max) * 1.05).max(1.0);
     // Where the end is fixed (Dice), the axis starts at the tenth below the smallest value, else at zero.
     let low = match limit {
         Some(l) => (all().fold(l - 0.1, f64::min) * 10.0).floor() / 10.0,

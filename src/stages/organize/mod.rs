@@ -122,6 +122,7 @@ fn run(cx: &UnitContext, task: &OrganizeTask) -> Result<Output, UnitError> {
     }
     let mut findings = course.findings.clone();
     findings.extend(resolution.findings.clone());
+    findings.extend(objects.findings.iter().cloned());
     if resolution.word == "unresolved" && !course.doses.is_empty() {
         findings.push(Finding::new(
             Level::Error,

@@ -1,8 +1,8 @@
 //! Reading the RT objects of a course once, for resolution, tables and metadata.
 
 use super::resolve::{DoseInfo, PlanInfo, Signature};
-use crate::course::{Course, CourseFile, Prescription};
-use rtpipeline_dicom::ReadError;
+use crate::course::{Course, CourseFile, Finding, Level, Prescription};
+use rtpipeline_dicom::{Finding as Remark, ReadError};
 use rtpipeline_dicom::link::Class;
 use rtpipeline_dicom::rtdose::{Dose, DoseUnits, read_dose};
 use rtpipeline_dicom::rtplan::{Plan, TreatmentRecord, read_plan, read_treatment_record};
@@ -37,6 +37,8 @@ pub(super) struct Objects {
     pub(super) sets: Vec<Option<StructureSet>>,
     pub(super) records: Vec<(CourseFile, TreatmentRecord)>,
     pub(super) failures: Vec<PartFailure>,
+    /// What the readers had to overlook.
+    pub(super) findings: Vec<Finding>,
 }
 
 impl Objects {
@@ -45,17 +47,21 @@ impl Objects {
         let mut out = Self::default();
         for p in &course.plans {
             let read = read_plan(&cx.resolve(&p.file.path)?);
-            let plan = out.keep(&format!("plan {}", p.file.path.rel()), &p.file, read);
+            let plan = out.keep(&format!("plan {}", p.file.path.rel()), &p.file, read, |x| &x.findings);
             out.plans.push(plan);
         }
         for s in &course.structure_sets {
             let read = read_structure_set(&cx.resolve(&s.file.path)?);
-            let set = out.keep(&format!("structure set {}", s.file.path.rel()), &s.file, read);
+            let set = out.keep(&format!("structure set {}", s.file.path.rel()), &s.file, read, |x| &x.findings);
+            for roi in set.iter().flat_map(|x| &x.rois) {
+                let about = format!("{} {}", s.file.path.rel(), roi.name);
+                out.findings.extend(roi.findings.iter().filter_map(|r| finding(r, &about)));
+            }
             out.sets.push(set);
         }
         for o in course.others.iter().filter(|o| Class::of(&o.sop_class_uid) == Class::Record) {
             let read = read_treatment_record(&cx.resolve(&o.file.path)?);
-            if let Some(r) = out.keep(&format!("treatment record {}", o.file.path.rel()), &o.file, read) {
+            if let Some(r) = out.keep(&format!("treatment record {}", o.file.path.rel()), &o.file, read, |x| &x.findings) {
                 out.records.push((o.file.clone(), r));
             }
         }
@@ -63,7 +69,7 @@ impl Objects {
         for d in &course.doses {
             let read = read_dose(&cx.resolve(&d.file.path)?);
             let reason = read.as_ref().err().map(|e| plain(&d.file, e));
-            let dose = out.keep(&format!("dose {}", d.file.path.rel()), &d.file, read);
+            let dose = out.keep(&format!("dose {}", d.file.path.rel()), &d.file, read, |x| &x.findings);
             let grid = dose.as_ref().and_then(|x| x.grid.as_ref()).filter(|g| !g.values.is_empty());
             out.grids.push(dose.as_ref().zip(grid).map(|(x, g)| grid_facts(x, g)));
             out.doses.push(DoseInfo {
@@ -84,9 +90,18 @@ impl Objects {
         Ok(out)
     }
 
-    fn keep<T>(&mut self, part: &str, file: &CourseFile, read: Result<T, ReadError>) -> Option<T> {
+    fn keep<T>(
+        &mut self,
+        part: &str,
+        file: &CourseFile,
+        read: Result<T, ReadError>,
+        remarks: impl Fn(&T) -> &[Remark],
+    ) -> Option<T> {
         match read {
-            Ok(v) => Some(v),
+            Ok(v) => {
+                self.findings.extend(remarks(&v).iter().filter_map(|r| finding(r, file.path.rel())));
+                Some(v)
+            }
             Err(e) => {
                 let error = UnitError::data(plain(file, &e)).hint("export the file again, or leave it out");
                 self.failures.push(PartFailure { part: part.to_owned(), error });
@@ -128,6 +143,39 @@ impl Objects {
             })
             .collect()
     }
+}
+
+/// Remarks that other findings of the course say better.
+const SAID_ELSEWHERE: [&str; 5] = ["degenerate_contour", "dose_units", "implausible_dose", "no_contours", "no_dose_grid"];
+/// Remarks after which something of the file is missing.
+const LOSSES: [&str; 8] = [
+    "bad_coordinate",
+    "bad_dvh",
+    "bad_number",
+    "bad_sequence",
+    "contour_without_data",
+    "long_value",
+    "missing_delimiter",
+    "no_roi_number",
+];
+
+/// A remark of a reader as a finding of the course.
+fn finding(r: &Remark, subject: &str) -> Option<Finding> {
+    if SAID_ELSEWHERE.contains(&r.code.as_str()) {
+        return None;
+    }
+    let (level, meaning) = if LOSSES.contains(&r.code.as_str()) {
+        (Level::Caution, "That part of the file could not be read: what it held is missing from the numbers.")
+    } else {
+        (Level::Note, "The file was read all the same.")
+    };
+    Some(Finding::new(level, &format!("file.{}", r.code), sentence(&r.text), meaning).about(subject))
+}
+
+/// The text with a capital letter and a full stop.
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |c| format!("{}{}.", c.to_uppercase(), letters.as_str()))
 }
 
 fn groups(plan: &Plan) -> Vec<(Option<i64>, Option<u32>, Vec<i64>)> {

@@ -18,6 +18,7 @@ use rtpipeline_engine::{
     Input, Output, PlanContext, Policy, Resources, RootedPath, Roots, Stage, StageDoc, Unit, UnitContext, UnitError,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// Name of a model's file in its folder.
@@ -72,11 +73,19 @@ impl SegmentationCustom {
         Self::with(models, policy)
     }
 
+    /// Programs that the models start; `host` holds the configured ones by their keys.
+    pub fn programs(&self, host: &BTreeMap<String, String>) -> BTreeSet<String> {
+        self.models.iter().map(|m| command::program(&m.model.nnunet, host).0).collect()
+    }
+
     /// What lacks of the weights of the models below `root`, the folder that they were loaded from: one sentence each.
     pub fn missing_weights(&self, root: &Path) -> Vec<String> {
         let lacks = |m: &LoadedModel| {
             let folder = root.join(&m.folder);
-            let of_network = |net| weights::locate(&m.model, net, &folder).err().map(|e| e.to_string());
+            let of_network = |net| {
+                let e = weights::locate(&m.model, net, &folder).err()?;
+                Some([vec![e.message], e.hints].concat().join("; "))
+            };
             m.model.nnunet.networks.iter().filter_map(of_network).collect::<Vec<_>>()
         };
         self.models.iter().flat_map(lacks).collect()

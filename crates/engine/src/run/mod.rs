@@ -21,7 +21,7 @@ use crate::report::RunReport;
 use crate::store;
 use graph::Graph;
 use std::collections::{HashMap, HashSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// What the workers share.
 pub(crate) struct Shared<'a> {
@@ -67,7 +67,10 @@ pub fn run<S: Subject + Sync>(
     if options.dry_run {
         return Ok(dry::plan_all(&graph, &shared(DigestCache::load(&cache), HashSet::new())));
     }
-    let _lock = RunLock::take(&options.run_dir)?;
+    let _lock = match &options.held {
+        Some(held) => Arc::clone(held),
+        None => Arc::new(RunLock::take(&options.run_dir)?),
+    };
     let orphans = store::clean_orphans(&options.run_dir)?;
     let suspects = orphans.into_iter().filter(|l| l.in_process).map(|l| l.id).collect();
     let shared = shared(DigestCache::load(&cache), suspects);
