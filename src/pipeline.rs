@@ -137,8 +137,8 @@ pub fn build(settings: &Settings) -> Result<Pipeline<Course>, RunError> {
         stages.push(StageEntry::new(stage, after_organize()));
     }
     if settings.custom_models.enabled {
-        let stage = SegmentationCustom::load(&settings.custom_models, p.custom_models(settings))
-            .map_err(RunError::Config)?;
+        let stage =
+            SegmentationCustom::load(&settings.custom_models, p.custom_models(settings)).map_err(RunError::Config)?;
         stages.push(StageEntry::new(stage, [Need::Done("organize"), Need::After("segmentation")]));
     }
     let structures = Structures::load(&settings.structures, p.parallel()).map_err(RunError::Config)?;
@@ -178,11 +178,7 @@ struct Policies {
 
 impl Policies {
     fn new(s: &Settings) -> Self {
-        Self {
-            workers: workers(s),
-            limit: s.run.task_timeout.map(Duration::from_secs_f64),
-            attempts: s.run.attempts,
-        }
+        Self { workers: workers(s), limit: s.run.task_timeout.map(Duration::from_secs_f64), attempts: s.run.attempts }
     }
 
     fn parallel(&self) -> Policy {
@@ -316,8 +312,7 @@ pub fn run(
     let inventory = readers.install(|| index::build(&request.dicom_root, &settings.organize, cache, scanned))?;
     if inventory.courses.is_empty() {
         if !request.dry_run {
-            crate::results::write_without_courses(request, settings, origins, &inventory)
-                .map_err(RunError::Results)?;
+            crate::results::write_without_courses(request, settings, origins, &inventory).map_err(RunError::Results)?;
         }
         return Err(RunError::NoInput(format!(
             "no course was found in {} ({} files looked at; {} says what became of each)",
@@ -326,8 +321,7 @@ pub fn run(
             request.outdir.join("_RESULTS/orphans.csv").display()
         )));
     }
-    let subjects: Vec<Course> =
-        inventory.courses.iter().filter(|c| wanted(c, &request.courses)).cloned().collect();
+    let subjects: Vec<Course> = inventory.courses.iter().filter(|c| wanted(c, &request.courses)).cloned().collect();
     if subjects.is_empty() {
         return Err(RunError::NoInput(format!("no course matches {}", request.courses.join(", "))));
     }

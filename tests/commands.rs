@@ -77,7 +77,7 @@ fn arguments_that_lack_or_name_nothing_end_with_their_code() {
         ("dvh nowhere nowhere", 4, "nowhere"),
         ("dvh text text", 4, "text"),
         ("radiomics nowhere nowhere", 4, "nowhere"),
-        ("radiomics --batch nowhere.csv", 4, "nowhere.csv"),
+        ("radiomics --batch nowhere.csv", 2, "nowhere.csv"),
         ("radiomics a b --batch c.csv", 2, "--batch"),
         ("radiomics", 2, "IMAGE"),
         ("report nowhere", 4, "nowhere"),

@@ -20,7 +20,7 @@ fn workers_and_order_change_no_byte() {
         ("two", "--workers 2"),
         ("four", "--workers 4"),
         ("shuffled", "--workers 2 --order random:1"),
-        ("staged", "--workers 3 --order smallest-first --scheduler staged"),
+        ("staged", "--workers 3 --order smallest-first --set run.scheduler=staged"),
     ] {
         expect_code(&bench.run(out, &format!("{FEW} {more}")), 0);
         assert_same(&wanted, &bench.snapshot(out), more);
@@ -71,7 +71,6 @@ fn an_interrupted_run_is_resumed_to_the_same_bytes() {
     assert!(!kept.is_empty());
     let resumed = bench.run("out", FEW);
     expect_code(&resumed, 0);
-    assert!(resumed.err.contains("fresh"), "{}", resumed.err);
     assert_same(&bench.snapshot("whole"), &bench.snapshot("out"), "resumed");
     let now = times(&bench.path("out/_RUN/units"));
     assert!(kept.iter().all(|k| now.contains(k)), "finished units were done again");

@@ -31,34 +31,37 @@ struct Whole {
 }
 
 /// One course on images with fewer rows than columns; the files are named as the original expected them.
+fn fresh() -> Whole {
+    let bench = Bench::new();
+    let placeholders = [(0x0018, 0x9311, *b"FD", "PITCH..."), (0x0018, 0x9305, *b"FD", "TURN...!")];
+    let s = Study::with(&bench.input(), "P1", "plan", "f", &placeholders);
+    for e in std::fs::read_dir(bench.input().join("CT_plan")).expect("images") {
+        let path = e.expect("an image").path();
+        assert_eq!(replace_bytes(&path, b"PITCH...", &0.9_f64.to_le_bytes()), 1);
+        assert_eq!(replace_bytes(&path, b"TURN...!", &0.5_f64.to_le_bytes()), 1);
+    }
+    let old =
+        s.structures("RTSTRUCT_0.dcm", "Draft", &[("PTV", "PTV", bars([-4.0, 4.0], [-4.0, 4.0], slices(9..=10)))]);
+    let new = s.structures(
+        "RTSTRUCT_1.dcm",
+        "Final",
+        &[
+            ("PTV", "PTV", bars([-20.0, 20.0], [-16.0, 16.0], slices(6..=13))),
+            ("Slab", "ORGAN", bars([-40.0, 40.0], [-4.0, 4.0], slices(8..=11))),
+        ],
+    );
+    let plan = s.plan("RTPLAN_1.dcm", "Prostate", "20240110", 74.0, 37, &new.sop_instance_uid);
+    s.dose("RTDOSE_1.dcm", &plan.sop_instance_uid, |p| 74.0 + 0.25 * p[0]);
+    bench.file("custom.yaml", CUSTOM);
+    let said = bench.run("--custom-structures custom.yaml --no-segmentation --no-radiomics");
+    expect_code(&said, 0);
+    Whole { bench, sets: [old.sop_instance_uid, new.sop_instance_uid] }
+}
+
+/// The same for all tests that only read, after its first run.
 fn whole() -> &'static Whole {
     static ONCE: OnceLock<Whole> = OnceLock::new();
-    ONCE.get_or_init(|| {
-        let bench = Bench::new();
-        let placeholders = [(0x0018, 0x9311, *b"FD", "PITCH..."), (0x0018, 0x9305, *b"FD", "TURN...!")];
-        let s = Study::with(&bench.input(), "P1", "plan", "f", &placeholders);
-        for e in std::fs::read_dir(bench.input().join("CT_plan")).expect("images") {
-            let path = e.expect("an image").path();
-            assert_eq!(replace_bytes(&path, b"PITCH...", &0.9_f64.to_le_bytes()), 1);
-            assert_eq!(replace_bytes(&path, b"TURN...!", &0.5_f64.to_le_bytes()), 1);
-        }
-        let old =
-            s.structures("RTSTRUCT_0.dcm", "Draft", &[("PTV", "PTV", bars([-4.0, 4.0], [-4.0, 4.0], slices(9..=10)))]);
-        let new = s.structures(
-            "RTSTRUCT_1.dcm",
-            "Final",
-            &[
-                ("PTV", "PTV", bars([-20.0, 20.0], [-16.0, 16.0], slices(6..=13))),
-                ("Slab", "ORGAN", bars([-40.0, 40.0], [-4.0, 4.0], slices(8..=11))),
-            ],
-        );
-        let plan = s.plan("RTPLAN_1.dcm", "Prostate", "20240110", 74.0, 37, &new.sop_instance_uid);
-        s.dose("RTDOSE_1.dcm", &plan.sop_instance_uid, |p| 74.0 + 0.25 * p[0]);
-        bench.file("custom.yaml", CUSTOM);
-        let said = bench.run("--custom-structures custom.yaml --no-segmentation --no-radiomics");
-        expect_code(&said, 0);
-        Whole { bench, sets: [old.sop_instance_uid, new.sop_instance_uid] }
-    })
+    ONCE.get_or_init(fresh)
 }
 
 const COURSE: &str = "P1/2024-01";
@@ -99,8 +102,8 @@ fn d01_the_first_run_writes_the_root_trio_and_complete_metadata() {
 
 #[test]
 fn d02_derived_structure_sets_are_new_objects_and_manual_structures_stay_manual() {
-    let w = whole();
-    let set = custom_set(w);
+    let w = fresh();
+    let set = custom_set(&w);
     assert!(!w.sets.contains(&set.sop_instance_uid), "the clinical UID was kept");
     // Whatever is called a structure set in the course folder: one UID, one content.
     let mut seen: BTreeMap<String, Vec<u8>> = BTreeMap::new();
@@ -111,8 +114,8 @@ fn d02_derived_structure_sets_are_new_objects_and_manual_structures_stay_manual(
         let bytes = std::fs::read(&path).expect("a file");
         assert!(seen.insert(uid, bytes.clone()).is_none_or(|b| b == bytes), "{file}: same UID, other content");
     }
-    // A second look, with RS_custom.dcm lying there, gives the same sources.
-    expect_code(&w.bench.run("--custom-structures custom.yaml --no-segmentation --no-radiomics"), 0);
+    // Everything once more, with RS_custom.dcm lying there, gives the same sources.
+    expect_code(&w.bench.run("--custom-structures custom.yaml --no-segmentation --no-radiomics --force-redo"), 0);
     for row in w.bench.table("dvh_metrics").iter().filter(|r| r["Segmentation_Source"] == "Manual") {
         assert_eq!(row["rtstruct_sop_instance_uid"], w.sets[1], "{}", row["ROI_Name"]);
         assert!(["PTV", "Slab"].contains(&row["ROI_Name"].as_str()), "{} is not manual", row["ROI_Name"]);
@@ -199,24 +202,34 @@ fn brain() -> (Bench, String) {
 }
 
 #[test]
-fn d05_and_d06_cropping_keeps_places_and_can_be_repeated() {
+fn d05_cropped_structures_stay_where_they_are() {
+    let (bench, words) = brain();
+    expect_code(&bench.run(&words), 0);
+    for file in ["RS_auto.dcm", "RS_auto_cropped.dcm"] {
+        let set = read_structure_set(&bench.out(COURSE).join(file)).expect(file);
+        assert_eq!(extents(&set, "brain")[..2], [[-12.0, 20.0], [-10.0, 22.0]], "{file}");
+        // Far in front of the brain: a mirrored y would bring it behind.
+        assert_eq!(extents(&set, "kidney_left")[..2], [[-20.0, 4.0], [-26.0, -18.0]], "{file}");
+    }
+}
+
+#[test]
+fn d06_cropping_again_crops_the_whole_image_again() {
     let (bench, words) = brain();
     expect_code(&bench.run(&words), 0);
     let course = bench.out(COURSE);
-    // D5: the cropped structure set lies where the masks lie, not mirrored.
-    for file in ["RS_auto.dcm", "RS_auto_cropped.dcm"] {
-        let set = read_structure_set(&course.join(file)).expect(file);
-        assert_eq!(extents(&set, "brain")[..2], [[-12.0, 20.0], [-10.0, 22.0]], "{file}");
-        assert_eq!(extents(&set, "kidney_left")[..2], [[-20.0, 4.0], [-26.0, -18.0]], "{file}");
+    let of_crop = || content(&course, |f| f.contains("crop") || f.starts_with("NIFTI"));
+    let before = of_crop();
+    for wanted in ["_cropped.nii.gz", "cropping_metadata.json", "RS_auto_cropped.dcm"] {
+        assert!(before.iter().any(|(f, _)| f.ends_with(wanted)), "{wanted} lacks");
     }
-    // D6: again, and nothing is cropped twice.
-    let before: Vec<(String, Vec<u8>)> = content(&course, |f| f.contains("crop") || f.starts_with("NIFTI"));
-    assert!(before.iter().any(|(f, _)| f.ends_with("_cropped.nii.gz")), "nothing was cropped");
-    expect_code(&bench.run(&format!("{words} --force-redo crop_ct")), 0);
-    let after = content(&course, |f| f.contains("crop") || f.starts_with("NIFTI"));
-    assert_eq!(before.iter().map(|f| &f.0).collect::<Vec<_>>(), after.iter().map(|f| &f.0).collect::<Vec<_>>());
-    assert!(before == after, "the bytes differ");
-    assert!(!after.iter().any(|(f, _)| f.contains("_cropped_cropped")));
+    for _ in 0..2 {
+        expect_code(&bench.run(&format!("{words} --force-redo crop_ct")), 0);
+        let after = of_crop();
+        assert_eq!(before.iter().map(|f| &f.0).collect::<Vec<_>>(), after.iter().map(|f| &f.0).collect::<Vec<_>>());
+        assert!(before == after, "the bytes differ");
+    }
+    assert!(!before.iter().any(|(f, _)| f.contains("_cropped_cropped")));
     for row in bench.table("dvh_metrics") {
         assert!(!row["ROI_Name"].ends_with("_cropped"), "{}", row["ROI_Name"]);
     }
@@ -474,8 +487,8 @@ fn d69_failed_courses_change_the_exit_code_and_doses_without_plan_do_not_vanish(
 
 #[test]
 fn d70_what_has_no_dvh_is_not_a_success() {
+    // No dose at all: every structure has a row that says so, and quality control does not pass the course.
     let bench = Bench::new();
-    // No dose at all: every structure has a row that says so, and quality control does not pass it.
     let s = Study::new(&bench.input(), "P1", "plan", "f");
     let set = s.structures("RS", "s", &[("PTV", "PTV", bars([-8.0, 8.0], [-8.0, 8.0], slices(8..=10)))]);
     s.plan("RP", "p", "20240110", 20.0, 10, &set.sop_instance_uid);
@@ -486,4 +499,28 @@ fn d70_what_has_no_dvh_is_not_a_success() {
     assert!(!ptv["Reason"].is_empty());
     let qc = bench.table("qc_reports");
     assert!(["FAIL", "ERROR"].contains(&qc[0]["overall_status"].as_str()), "{:?}", qc[0]);
+
+    // A course whose DVH and pictures could not be made, because a file lies where its folder should be: that fails,
+    // the rest is skipped and says why, and the program says so at its end.
+    let bench = Bench::new();
+    patient(&bench, "GOOD");
+    patient(&bench, "BAD");
+    bench.file("out/BAD", "in the way");
+    expect_code(&bench.run(QUICK), 20);
+    let failures = bench.table("failures");
+    let failed = only(&failures, &[("stage", "organize")]);
+    assert!(failed["kind"] != "Skipped" && failed["patient_id"] == "BAD", "{failed:#?}");
+    for stage in ["dvh", "visualize"] {
+        let row = only(&failures, &[("stage", stage), ("kind", "Skipped"), ("patient_id", "BAD")]);
+        assert!(!row["caused_by"].is_empty(), "{row:#?}");
+    }
+    assert_eq!(
+        bench.table("dvh_metrics").iter().filter(|r| r["patient_id"] == "GOOD" && r["Status"] == "ok").count(),
+        1
+    );
+    // Out of the way, it is made up for.
+    std::fs::remove_file(bench.out("BAD")).expect("removed");
+    expect_code(&bench.run(QUICK), 0);
+    assert!(bench.table("failures").is_empty());
+    assert_eq!(bench.table("dvh_metrics").iter().filter(|r| r["Status"] == "ok").count(), 2);
 }

@@ -3,7 +3,9 @@
 use super::args::{ExplainArgs, StatusArgs};
 use super::exit::{Exit, Failure};
 use crate::index::Inventory;
-use rtpipeline_engine::{DigestCache, Event, FailureKind, PlanContext, RunLock, Subject as _, UnitId, read_events, store};
+use rtpipeline_engine::{
+    DigestCache, Event, FailureKind, PlanContext, RunLock, Subject as _, UnitId, read_events, store,
+};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -115,7 +117,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
                 continue;
             }
             let id = UnitId { stage: name.to_owned(), scope: c.scope(), part: None };
-            let units = match entry.stage.erased_plan(&PlanContext { roots: &roots }, c) {
+            let units = match entry.stage.erased_plan(&PlanContext::new(&roots), c) {
                 Ok(u) => u,
                 Err(e) => {
                     text.push_str(&format!("{id}\n    cannot be planned yet: {e}\n"));

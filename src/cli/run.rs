@@ -22,9 +22,9 @@ pub(super) fn load(sources: &Sources, overrides: &[Override]) -> Result<Loaded, 
     let file = config::find_file(sources.config.as_deref(), &env, &here);
     let mut all = overrides.to_vec();
     for s in &sources.set {
-        let (key, value) = s
-            .split_once('=')
-            .ok_or_else(|| Failure::usage(format!("--set {s}: expected KEY=VALUE, for example radiomics.min_voxels=10")))?;
+        let (key, value) = s.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("--set {s}: expected KEY=VALUE, for example radiomics.min_voxels=10"))
+        })?;
         all.push(Override::new(key.trim(), value.trim(), "--set"));
     }
     Ok(Settings::load(file.as_deref(), &env, &all)?)
@@ -180,7 +180,13 @@ fn print_plan(outcome: &Outcome) {
     let mut out = String::new();
     let fresh = outcome.report.planned.iter().filter(|u| u.fresh).count();
     for u in &outcome.report.planned {
-        let state = if u.fresh { "fresh" } else if u.estimated { "later" } else { "run" };
+        let state = if u.fresh {
+            "fresh"
+        } else if u.estimated {
+            "later"
+        } else {
+            "run"
+        };
         let memory = if u.resources.memory > 0 { human_bytes(u.resources.memory) } else { "-".into() };
         out.push_str(&format!("{state:<6} {:<60} {memory:>10}  {}\n", u.id.to_string(), u.reason));
     }

@@ -63,7 +63,9 @@ fn help(row: &OptionRow) -> String {
     };
     match row.binding {
         Binding::Set(key) | Binding::SetAndEnable(key, _) => key_help(key),
-        Binding::Fixed(key, value) => format!("{} = {value} [{key}]", config::key(key).map_or("", |k| k.meaning).trim_end_matches('.')),
+        Binding::Fixed(key, value) => {
+            format!("{} = {value} [{key}]", config::key(key).map_or("", |k| k.meaning).trim_end_matches('.'))
+        }
         Binding::Same(other) => format!("The same as {other}"),
         Binding::Run(text) | Binding::Refused(text) => text.to_owned(),
     }
@@ -98,7 +100,11 @@ impl FromArgMatches for TableArgs {
             let name = row.option.trim_start_matches('-');
             let values: Vec<String> = match row.takes {
                 Takes::Flag => {
-                    if matches.get_flag(name) { vec![String::new()] } else { Vec::new() }
+                    if matches.get_flag(name) {
+                        vec![String::new()]
+                    } else {
+                        Vec::new()
+                    }
                 }
                 _ => matches.get_many::<String>(name).map(|v| v.cloned().collect()).unwrap_or_default(),
             };
@@ -125,8 +131,22 @@ mod tests {
 
     /// Sub-commands of the program.
     const COMMANDS: &[&str] = &[
-        "run", "demo", "doctor", "validate", "status", "explain", "config", "scan", "convert", "masks", "dvh", "radiomics",
-        "report", "unit", "completions", "help",
+        "run",
+        "demo",
+        "doctor",
+        "validate",
+        "status",
+        "explain",
+        "config",
+        "scan",
+        "convert",
+        "masks",
+        "dvh",
+        "radiomics",
+        "report",
+        "unit",
+        "completions",
+        "help",
     ];
 
     #[test]

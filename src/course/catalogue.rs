@@ -4,6 +4,10 @@ use super::Finding;
 use rtpipeline_engine::RootedPath;
 use serde::{Deserialize, Serialize};
 
+/// Begin of the reason in [`Catalogue::not_made`] for a structure of which nothing is there: a template made for another
+/// part of the body, which is no fault of the course.
+pub const NO_SOURCE: &str = "none of its sources is in the course";
+
 /// Words for `Segmentation_Source` (contracts §4).
 pub mod source {
     /// Drawn or imported by people: an RTSTRUCT of the input.

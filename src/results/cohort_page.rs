@@ -71,9 +71,10 @@ fn page(outdir: &Path, inventory: &Inventory, g: &Gathered, run: &RunFile) -> Co
         Tile::new(rows.iter().filter(|r| r.state == "failed").count().to_string(), "with a failed unit"),
         Tile::new(unused.to_string(), "files not used, with reason"),
         agreement::cohort_tile(pairs),
-        times
-            .get(times.len() / 2)
-            .map_or_else(|| Tile::missing("time per course"), |t| Tile::new(format!("{t:.1} s"), "median time per course")),
+        times.get(times.len() / 2).map_or_else(
+            || Tile::missing("time per course"),
+            |t| Tile::new(format!("{t:.1} s"), "median time per course"),
+        ),
     ];
     let title = format!("Cohort · {} of {}", count(courses.len(), "course"), count(patients.len(), "patient"));
     CohortPage {
@@ -239,10 +240,7 @@ fn bands(g: &Gathered) -> Vec<CohortDvh> {
             points: match r.get("volume_percent") {
                 Some(Value::Array(v)) => {
                     let step = number(r, "step_gy").unwrap_or(0.1);
-                    v.iter()
-                        .enumerate()
-                        .filter_map(|(n, p)| Some([n as f64 * step, p.as_f64()? / 100.0]))
-                        .collect()
+                    v.iter().enumerate().filter_map(|(n, p)| Some([n as f64 * step, p.as_f64()? / 100.0])).collect()
                 }
                 _ => Vec::new(),
             },

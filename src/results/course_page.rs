@@ -9,8 +9,8 @@ use crate::course::{Catalogue, CourseManifest, CoursePaths, DvhArtefact, Finding
 use crate::index::Inventory;
 use crate::records::Row;
 use crate::report::{
-    Absent, CourseAssets, CoursePage, FileRow, Footer, Goal, ObjectRow, RadiomicsRow, StructureRow, Tile, Use,
-    Verdict, render_course,
+    Absent, CourseAssets, CoursePage, FileRow, Footer, Goal, ObjectRow, RadiomicsRow, StructureRow, Tile, Use, Verdict,
+    render_course,
 };
 use crate::stages::visualize::PageAssets;
 use rayon::prelude::*;
@@ -67,11 +67,8 @@ fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePa
     let (pid, cid) = (c.patient_id.as_str(), c.course_id.as_str());
     let all_rows = g.of_course("dvh_metrics", pid, cid);
     let first = m.resolved_doses.first();
-    let rows: Vec<&Row> = all_rows
-        .iter()
-        .copied()
-        .filter(|r| first.is_none_or(|d| text(r, "dose_id") == d.id))
-        .collect();
+    let rows: Vec<&Row> =
+        all_rows.iter().copied().filter(|r| first.is_none_or(|d| text(r, "dose_id") == d.id)).collect();
     let mut findings = findings(m, g, pid, cid);
     findings.extend(assets.iter().flat_map(|a| a.findings.clone()));
     let pairs = g.of_course("agreement", pid, cid);
@@ -222,7 +219,11 @@ fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding]
 }
 
 fn no_target(m: &CourseManifest) -> String {
-    if m.resolved_doses.is_empty() { "target coverage: no dose".into() } else { "target coverage: no target with a dose".into() }
+    if m.resolved_doses.is_empty() {
+        "target coverage: no dose".into()
+    } else {
+        "target coverage: no target with a dose".into()
+    }
 }
 
 fn absent(
@@ -265,19 +266,22 @@ fn absent(
         image,
         dose,
         structures,
-        goals: if run.settings.dvh.goals.is_empty() { "No goals are set (dvh.goals in config.yaml).".into() } else { String::new() },
+        goals: if run.settings.dvh.goals.is_empty() {
+            "No goals are set (dvh.goals in config.yaml).".into()
+        } else {
+            String::new()
+        },
         agreement: agreement::absent(catalogue),
         radiomics: if rows.is_empty() && c.images.is_empty() { "There is no image.".into() } else { String::new() },
     }
 }
 
 fn structures(rows: &[&Row], table: &[&Row]) -> Vec<StructureRow> {
-    let same = |a: &Row, b: &Row| {
-        ["Segmentation_Source", "ROI_Number"].iter().all(|k| a.get(*k) == b.get(*k))
-    };
+    let same = |a: &Row, b: &Row| ["Segmentation_Source", "ROI_Number"].iter().all(|k| a.get(*k) == b.get(*k));
     rows.iter()
         .map(|r| {
-            let mut flags: Vec<String> = text(r, "flags").split(';').filter(|f| !f.is_empty()).map(|f| f.replace('_', " ")).collect();
+            let mut flags: Vec<String> =
+                text(r, "flags").split(';').filter(|f| !f.is_empty()).map(|f| f.replace('_', " ")).collect();
             if flag(r, "structure_cropped") {
                 flags.push("touches the edge of the image".into());
             }
@@ -290,11 +294,7 @@ fn structures(rows: &[&Row], table: &[&Row]) -> Vec<StructureRow> {
                 name: text(r, "ROI_Name").to_owned(),
                 source: text(r, "Segmentation_Source").to_owned(),
                 volume_cc: number(r, "Volume (cm³)"),
-                planes: table
-                    .iter()
-                    .find(|t| same(t, r))
-                    .and_then(|t| number(t, "plane_count"))
-                    .map(|n| n as u64),
+                planes: table.iter().find(|t| same(t, r)).and_then(|t| number(t, "plane_count")).map(|n| n as u64),
                 mean_gy: number(r, "DmeanGy"),
                 d98_gy: number(r, "D98Gy"),
                 d2_gy: number(r, "D2Gy"),
@@ -374,7 +374,8 @@ fn objects(m: &CourseManifest) -> Vec<ObjectRow> {
     }
     let headline = m.resolved_doses.first();
     for d in &c.doses {
-        let summed = headline.is_some_and(|h| h.components.len() > 1 && h.components.iter().any(|k| k.file.path == d.file.path));
+        let summed =
+            headline.is_some_and(|h| h.components.len() > 1 && h.components.iter().any(|k| k.file.path == d.file.path));
         all.push(ObjectRow {
             kind: "dose".into(),
             label: d.summation.clone(),
@@ -429,7 +430,10 @@ fn assumptions(m: &CourseManifest, rows: &[&Row], run: &RunFile) -> Vec<String> 
     if rows.iter().any(|r| number(r, "tps_Volume (cm³)").is_some()) {
         a.push("The planning system's own DVHs stand in the remarks. Differences in volume come from end slices (here half a slice beyond the last contour; many systems give less), from voxel counting, and for very large structures from smoothing; differences in dose follow from those in volume and from dose bins.".into());
     }
-    a.push(format!("Several contours on a plane: {} rule.", if s.dvh.fill == crate::config::FillRule::Union { "union" } else { "even-odd" }));
+    a.push(format!(
+        "Several contours on a plane: {} rule.",
+        if s.dvh.fill == crate::config::FillRule::Union { "union" } else { "even-odd" }
+    ));
     a.push(match s.dvh.outside_grid {
         crate::config::OutsideGrid::Zero => "Parts of structures outside the dose grid count as 0 Gy.".to_owned(),
         crate::config::OutsideGrid::Exclude => {
@@ -469,10 +473,7 @@ fn files(outdir: &Path, c: &crate::course::Course) -> Vec<FileRow> {
 
 fn files_below(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
-    entries
-        .filter_map(Result::ok)
-        .map(|e| if e.path().is_dir() { files_below(&e.path()) } else { 1 })
-        .sum()
+    entries.filter_map(Result::ok).map(|e| if e.path().is_dir() { files_below(&e.path()) } else { 1 }).sum()
 }
 
 /// The foot of all pages of a run; course pages carry no time, so that their bytes do not depend on it.

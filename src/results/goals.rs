@@ -106,7 +106,8 @@ fn curve_dose(c: &DvhCurve, percent: f64) -> Option<f64> {
 
 fn mark(goal: &Setting, r: &Row, at_least: bool) -> Option<GoalMark> {
     let rx = number(r, "rx_dose_gy");
-    let limit_gy = || if goal.unit == GoalUnit::Percent { rx.map(|rx| rx * goal.value / 100.0) } else { Some(goal.value) };
+    let limit_gy =
+        || if goal.unit == GoalUnit::Percent { rx.map(|rx| rx * goal.value / 100.0) } else { Some(goal.value) };
     let percent_of = |cc: f64| number(r, "Volume (cm³)").filter(|v| *v > 0.0).map(|v| 100.0 * cc / v);
     let limit_percent = || if goal.unit == GoalUnit::Percent { Some(goal.value) } else { percent_of(goal.value) };
     let (dose_gy, volume_percent) = match goal.metric {

@@ -80,7 +80,10 @@ impl Progress {
 
     /// Progress of reading files, before the run.
     pub fn scanned(&self, done: usize, total: usize) {
-        if self.mode == ProgressMode::Plain && total > 0 && (done == total || done.is_multiple_of((total / 10).max(2000))) {
+        if self.mode == ProgressMode::Plain
+            && total > 0
+            && (done == total || done.is_multiple_of((total / 10).max(2000)))
+        {
             let seconds = self.state.lock().map_or(0.0, |s| s.begun.elapsed().as_secs_f64());
             plain("Scan", done, total, seconds, false);
         }

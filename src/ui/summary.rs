@@ -14,12 +14,9 @@ pub fn summary(printer: &Printer, outcome: &Outcome, page: Option<&std::path::Pa
     );
     for s in r.stages.iter().filter(|s| s.done + s.failed + s.skipped + s.part_failures > 0) {
         let mut parts = vec![format!("{} done", s.done)];
-        for (n, word) in [
-            (s.fresh, "fresh"),
-            (s.failed, "failed"),
-            (s.skipped, "skipped"),
-            (s.part_failures, "parts failed"),
-        ] {
+        for (n, word) in
+            [(s.fresh, "fresh"), (s.failed, "failed"), (s.skipped, "skipped"), (s.part_failures, "parts failed")]
+        {
             if n > 0 {
                 parts.push(format!("{n} {word}"));
             }

@@ -158,7 +158,7 @@ impl World {
     }
 
     pub(crate) fn plan<S: Stage<Subject = Course>>(&self, stage: &S) -> Result<Vec<Unit<S::Task>>, UnitError> {
-        stage.plan(&PlanContext { roots: &self.roots() }, &self.course)
+        stage.plan(&PlanContext::new(&self.roots()), &self.course)
     }
 
     /// Plans and runs a stage; the task goes through JSON as on the way to a child. Outputs are moved into place.

@@ -247,6 +247,26 @@ pub trait Stage: Send + Sync {
 pub struct PlanContext<'a> {
     /// Named roots.
     pub roots: &'a Roots,
+    /// Outputs of the current records of the stages that this one waits for; `None` outside a run.
+    current: Option<&'a std::collections::BTreeSet<RootedPath>>,
+}
+
+impl<'a> PlanContext<'a> {
+    /// For planning outside a run: every file that exists counts.
+    pub fn new(roots: &'a Roots) -> Self {
+        Self { roots, current: None }
+    }
+
+    /// For a run: files count that a current record of an earlier stage names.
+    pub(crate) fn of_run(roots: &'a Roots, current: &'a std::collections::BTreeSet<RootedPath>) -> Self {
+        Self { roots, current: Some(current) }
+    }
+
+    /// Whether an earlier stage's file is there and is a result. A file that is left of a stage that failed since, or
+    /// that is no longer part of the run, is none.
+    pub fn has(&self, path: &RootedPath) -> bool {
+        self.current.is_none_or(|c| c.contains(path)) && self.roots.resolve(path).is_ok_and(|p| p.exists())
+    }
 }
 
 /// A file that a unit made in its work folder and where it is to go.

@@ -3,11 +3,11 @@
 mod own;
 mod rows;
 
+use crate::config::{self, DvhSettings};
 use crate::course::{
     Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, DvhCurve, Finding, Geometry, Level, ResolvedDose,
     Structure, load_dose, read_json, read_json_at, to_json,
 };
-use crate::config::{self, DvhSettings};
 use rtpipeline_dicom::rtdose::Dose;
 use rtpipeline_engine::{
     Input, Output, PlanContext, Policy, Resources, RootedPath, Stage, StageDoc, Unit, UnitContext, UnitError,
@@ -83,7 +83,7 @@ impl Stage for DvhStage {
             }
         };
         let cropped = self.use_cropped.then(|| paths.catalogue_of("cropped"));
-        let cropped = cropped.filter(|p| cx.roots.resolve(p).is_ok_and(|f| f.is_file()));
+        let cropped = cropped.filter(|p| cx.has(p));
         let catalogue = match &cropped {
             Some(p) => {
                 add("cropped structures", p);
@@ -201,7 +201,8 @@ pub(crate) fn structure_rows(
     doses: &[CourseDose<'_>],
     result: &mut DvhArtefact,
 ) {
-    let key = rows::Key { patient_id: case.patient_id, course_id: case.course_id, structure: s, manifest: case.manifest };
+    let key =
+        rows::Key { patient_id: case.patient_id, course_id: case.course_id, structure: s, manifest: case.manifest };
     let stack = match stack {
         Ok(Some(k)) => k,
         Ok(None) => {
@@ -269,7 +270,8 @@ fn write(cx: &UnitContext, task: &DvhTask, result: DvhArtefact) -> Result<Output
     out.files.push(cx.write("dvh", paths.file("metadata/dvh.json"), &to_json(&result)?)?);
     let def = crate::records::dvh_metrics();
     crate::stages::course_tables(cx, &paths, &def, &result.rows, &mut out)?;
-    let curve_rows = result.curves.iter().map(|c| crate::course::curve_row(&task.patient_id, &task.course_id, c)).collect();
+    let curve_rows =
+        result.curves.iter().map(|c| crate::course::curve_row(&task.patient_id, &task.course_id, c)).collect();
     out.rows.insert("dvh_metrics".into(), result.rows);
     out.rows.insert("dvh_curves".into(), curve_rows);
     Ok(out)

@@ -32,8 +32,7 @@ fn base(key: &Key<'_>, dose: Option<&ResolvedDose>) -> DvhMetricsRow {
         structure_partial: Some(!s.missing_parts.is_empty()),
         rtstruct_sop_instance_uid: s.structure_set_uid.clone(),
         rtstruct_path: Some(s.shape.file().to_string()),
-        rtstruct_resolution: set
-            .map(|x| if x.referenced_by_plan { "referenced_by_plan" } else { "chosen" }.to_owned()),
+        rtstruct_resolution: set.map(|x| if x.referenced_by_plan { "referenced_by_plan" } else { "chosen" }.to_owned()),
         rtstruct_resolution_reason: set.map(|x| x.reason.clone()),
         plan_rtstruct_uids: referenced,
         dose_resolution: Some(key.manifest.dose_resolution.clone()),
@@ -41,11 +40,8 @@ fn base(key: &Key<'_>, dose: Option<&ResolvedDose>) -> DvhMetricsRow {
         ..DvhMetricsRow::default()
     };
     let Some(d) = dose else { return r };
-    let objects: Vec<_> = d
-        .components
-        .iter()
-        .filter_map(|c| course.doses.iter().find(|x| x.file.path == c.file.path))
-        .collect();
+    let objects: Vec<_> =
+        d.components.iter().filter_map(|c| course.doses.iter().find(|x| x.file.path == c.file.path)).collect();
     r.dose_id = Some(d.id.clone());
     r.dose_label = Some(d.label.clone());
     r.dose_resolution = Some(d.resolution.clone());

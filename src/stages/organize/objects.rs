@@ -2,11 +2,11 @@
 
 use super::resolve::{DoseInfo, PlanInfo, Signature};
 use crate::course::{Course, CourseFile, Finding, Level, Prescription};
-use rtpipeline_dicom::{Finding as Remark, ReadError};
 use rtpipeline_dicom::link::Class;
 use rtpipeline_dicom::rtdose::{Dose, DoseUnits, read_dose};
 use rtpipeline_dicom::rtplan::{Plan, TreatmentRecord, read_plan, read_treatment_record};
 use rtpipeline_dicom::rtstruct::{StructureSet, read_structure_set};
+use rtpipeline_dicom::{Finding as Remark, ReadError};
 use rtpipeline_engine::{PartFailure, UnitContext, UnitError};
 use rtpipeline_geometry::DoseGrid;
 use std::collections::BTreeSet;
@@ -61,7 +61,9 @@ impl Objects {
         }
         for o in course.others.iter().filter(|o| Class::of(&o.sop_class_uid) == Class::Record) {
             let read = read_treatment_record(&cx.resolve(&o.file.path)?);
-            if let Some(r) = out.keep(&format!("treatment record {}", o.file.path.rel()), &o.file, read, |x| &x.findings) {
+            if let Some(r) =
+                out.keep(&format!("treatment record {}", o.file.path.rel()), &o.file, read, |x| &x.findings)
+            {
                 out.records.push((o.file.clone(), r));
             }
         }
@@ -146,7 +148,8 @@ impl Objects {
 }
 
 /// Remarks that other findings of the course say better.
-const SAID_ELSEWHERE: [&str; 5] = ["degenerate_contour", "dose_units", "implausible_dose", "no_contours", "no_dose_grid"];
+const SAID_ELSEWHERE: [&str; 5] =
+    ["degenerate_contour", "dose_units", "implausible_dose", "no_contours", "no_dose_grid"];
 /// Remarks after which something of the file is missing.
 const LOSSES: [&str; 8] = [
     "bad_coordinate",

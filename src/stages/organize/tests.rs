@@ -54,7 +54,7 @@ fn organise_with(root: &Path, settings: &OrganizeSettings) -> Organised {
         .iter()
         .enumerate()
         .map(|(n, course)| {
-            let unit = stage.plan(&PlanContext { roots: &roots }, course).expect("a plan").remove(0);
+            let unit = stage.plan(&PlanContext::new(&roots), course).expect("a plan").remove(0);
             let cx = UnitContext {
                 id: UnitId { stage: "organize".into(), scope: vec![], part: None },
                 roots: roots.clone(),

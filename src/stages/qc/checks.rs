@@ -1,7 +1,7 @@
 //! The single checks. Each looks at one thing, says what it saw, and gives a status that counts.
 
 use crate::config::QcSettings;
-use crate::course::{Catalogue, CourseManifest, DvhArtefact, Finding, ImageObject, Level, LinkKind, source};
+use crate::course::{Catalogue, CourseManifest, DvhArtefact, Finding, ImageObject, Level, LinkKind, NO_SOURCE, source};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -253,7 +253,9 @@ fn rd_validation(m: &CourseManifest, s: &QcSettings, d: &DvhArtefact) -> Check {
             k.issue(
                 Status::Warning,
                 "dose.target_off_prescription",
-                format!("The median dose of the target ({median:.2} Gy) is {off:+.1} % off the prescription ({rx:.2} Gy)."),
+                format!(
+                    "The median dose of the target ({median:.2} Gy) is {off:+.1} % off the prescription ({rx:.2} Gy)."
+                ),
                 "The prescription may mean another point or level, or plan and dose do not belong together.",
             );
         }
@@ -266,7 +268,9 @@ fn rd_validation(m: &CourseManifest, s: &QcSettings, d: &DvhArtefact) -> Check {
             k.issue(
                 Status::Warning,
                 "dose.prescription_mismatch",
-                format!("The highest dose in a structure ({highest:.2} Gy) does not fit the prescription ({rx:.2} Gy)."),
+                format!(
+                    "The highest dose in a structure ({highest:.2} Gy) does not fit the prescription ({rx:.2} Gy)."
+                ),
                 "Plan and dose may not belong together, or the dose is of a part of the treatment.",
             );
         }
@@ -290,7 +294,12 @@ fn rs_validation(m: &CourseManifest, c: &Catalogue) -> Check {
     let empty: Vec<_> = manual.iter().filter(|s| s.contour_count == Some(0)).map(|s| s.name.as_str()).collect();
     k.fact("empty_rois", json!(empty));
     if manual.is_empty() {
-        k.issue(Status::Fail, "structures.none", "The structure set holds no structure.", "There is nothing to measure.");
+        k.issue(
+            Status::Fail,
+            "structures.none",
+            "The structure set holds no structure.",
+            "There is nothing to measure.",
+        );
     }
     if !empty.is_empty() {
         k.issue(
@@ -391,7 +400,10 @@ fn structure_cropped_ignored(name: &str) -> bool {
 fn structure_cropping(c: &Catalogue) -> Check {
     let mut k = Check::new("structure_cropping");
     let cropped: Vec<_> = c.structures.iter().filter(|s| s.cropped).collect();
-    k.fact("structures", json!(cropped.iter().map(|s| json!({"source": s.source, "roi_name": s.name})).collect::<Vec<_>>()));
+    k.fact(
+        "structures",
+        json!(cropped.iter().map(|s| json!({"source": s.source, "roi_name": s.name})).collect::<Vec<_>>()),
+    );
     for s in cropped.iter().filter(|s| !structure_cropped_ignored(&s.name)) {
         k.issue(
             Status::Warning,
@@ -434,10 +446,16 @@ fn segmentation_validation(c: &Catalogue, d: &DvhArtefact, s: &QcSettings) -> Ch
     k.fact("tiny_structures", json!(tiny));
     k.fact("volumes", Value::Object(volumes));
     for (name, reason) in &c.not_made {
-        k.issue(Status::Warning, "structures.not_made", format!("{name} was not made: {reason}"), "It has no row.");
+        let status = if reason.starts_with(NO_SOURCE) { Status::Pass } else { Status::Warning };
+        k.issue(status, "structures.not_made", format!("{name} was not made: {reason}."), "It has no values.");
     }
     if c.structures.is_empty() {
-        k.issue(Status::Fail, "structures.none", "There is no structure from any source.", "There is nothing to measure.");
+        k.issue(
+            Status::Fail,
+            "structures.none",
+            "There is no structure from any source.",
+            "There is nothing to measure.",
+        );
     }
     k
 }

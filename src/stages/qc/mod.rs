@@ -5,8 +5,8 @@
 
 mod checks;
 
-use crate::course::{Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, Finding, Level};
 use crate::config::QcSettings;
+use crate::course::{Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, Finding, Level};
 use checks::{Check, Status};
 use rtpipeline_engine::{
     Input, Output, PlanContext, Policy, Resources, RootedPath, Stage, StageDoc, Unit, UnitContext, UnitError,
@@ -69,8 +69,7 @@ impl Stage for Qc {
         let paths = CoursePaths::new(&course.patient_dir, &course.course_id);
         let mut inputs = Vec::new();
         let mut present = |role: &str, path: RootedPath| {
-            let there = cx.roots.resolve(&path).is_ok_and(|p| p.is_file());
-            there.then(|| {
+            cx.has(&path).then(|| {
                 inputs.push(Input { role: role.to_owned(), path: path.clone() });
                 path
             })
@@ -109,8 +108,11 @@ impl Stage for Qc {
         };
         let checks = checks::all(&manifest, &catalogue, &dvh, &task.settings);
         let overall = checks.iter().map(|c| c.status).max().unwrap_or(Status::Error);
-        let mut findings: Vec<Finding> = 
-            [&manifest.findings, &catalogue.findings, &cropped.findings, &dvh.findings].into_iter().flatten().cloned().collect();
+        let mut findings: Vec<Finding> = [&manifest.findings, &catalogue.findings, &cropped.findings, &dvh.findings]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect();
         findings.extend(checks.iter().flat_map(Check::findings));
         findings.sort();
         findings.dedup_by(|b, a| (a.level, &a.code, &a.what) == (b.level, &b.code, &b.what));

@@ -3,14 +3,13 @@
 mod params;
 
 use crate::config::{ALWAYS_SKIPPED_ROIS, RadiomicsSettings};
-use crate::course::{Catalogue, Course, CourseManifest, CoursePaths, Geometry, ImageObject, Structure, image_input,
-    read_image_data, read_json_at,
+use crate::course::{
+    Catalogue, Course, CourseManifest, CoursePaths, Geometry, ImageObject, Structure, image_input, read_image_data,
+    read_json_at,
 };
 use crate::records::RadiomicsRow;
 pub use params::{Modality, ParameterSets, column_names};
-use rtpipeline_engine::{
-    Input, Output, PlanContext, Policy, Resources, Stage, StageDoc, Unit, UnitContext, UnitError,
-};
+use rtpipeline_engine::{Input, Output, PlanContext, Policy, Resources, Stage, StageDoc, Unit, UnitContext, UnitError};
 use rtpipeline_geometry::StackOptions;
 use rtpipeline_radiomics::{Features, Params};
 use serde::{Deserialize, Serialize};
@@ -125,7 +124,8 @@ impl Stage for Radiomics {
                 row.status = Some(if reduced { "reduced" } else { "ok" }.to_owned());
                 row.voxel_count = Some(voxels as i64);
                 row.parameters = Some(task.parameters_name(reduced));
-                row.normalized = Some(if reduced { &task.reduced } else { &task.params }.setting.normalize.unwrap_or(false));
+                row.normalized =
+                    Some(if reduced { &task.reduced } else { &task.params }.setting.normalize.unwrap_or(false));
                 row.reason = (!features.warnings.is_empty()).then(|| features.warnings.join("; "));
                 for (name, value) in &features.diagnostics {
                     row.features.0.push((name.clone(), value.clone().into()));
@@ -172,9 +172,11 @@ fn features(cx: &UnitContext, task: &RadiomicsTask) -> Result<Result<(Features, 
     }
     let reduced = count > task.max_voxels || plain.starts_with("body");
     let params = if reduced { &task.reduced } else { &task.params };
-    let path = task.image.nifti.as_ref().ok_or_else(|| UnitError::data(format!("image {} has no volume", task.image.id)))?;
+    let path =
+        task.image.nifti.as_ref().ok_or_else(|| UnitError::data(format!("image {} has no volume", task.image.id)))?;
     let data = read_image_data(&cx.resolve(path)?).map_err(|e| UnitError::data(format!("{path}: {e}")))?;
-    let input = image_input(&data).ok_or_else(|| UnitError::bug("the image has a type that radiomics does not know"))?;
+    let input =
+        image_input(&data).ok_or_else(|| UnitError::bug("the image has a type that radiomics does not know"))?;
     match rtpipeline_radiomics::extract(&input, &mask, params) {
         Ok(f) => Ok(Ok((f, count, reduced))),
         Err(e) => Ok(Err(e.to_string())),

@@ -12,12 +12,7 @@ const BODY: &str = "body";
 const LUNGS: [&str; 2] = ["lung_left", "lung_right"];
 
 /// The image does not allow it (a scout, a handful of slices, a tilted gantry): said, and no failure of the course.
-fn not_suited(
-    task: &SegmentationTask,
-    out: &mut Collector<'_>,
-    names: &[&str],
-    reason: &str,
-) -> Result<(), UnitError> {
+fn not_suited(task: &SegmentationTask, out: &mut Collector<'_>, names: &[&str], reason: &str) -> Result<(), UnitError> {
     out.finding(
         Finding::new(
             Level::Caution,

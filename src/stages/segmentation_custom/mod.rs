@@ -197,7 +197,7 @@ impl Stage for SegmentationCustom {
             inputs.extend(weight_inputs(cx.roots, &folder, &loaded.model)?);
             let mut automatic = None;
             let catalogue = paths.catalogue_of(&format!("segmentation_{}", image.id));
-            let there = cx.roots.resolve(&catalogue).is_ok_and(|p| p.is_file());
+            let there = cx.has(&catalogue);
             if run::needs_automatic(&loaded.model) && there {
                 let content: Catalogue = read_json_at(cx.roots, &catalogue)?;
                 let mut files: Vec<RootedPath> = content.structures.iter().map(|s| s.shape.file().clone()).collect();

@@ -28,7 +28,7 @@ pub(super) fn build(spec: &CustomStructure, sources: Vec<Source>, grid: &Grid) -
     let absent: Vec<String> = sources.iter().filter(|s| s.built.is_none()).map(|s| s.name.clone()).collect();
     let first_missing = sources.first().is_some_and(|s| s.built.is_none());
     if absent.len() == sources.len() {
-        return Err(format!("none of its sources is in the course ({})", absent.join(", ")));
+        return Err(format!("{} ({})", crate::course::NO_SOURCE, absent.join(", ")));
     }
     if !absent.is_empty() && rule == MissingSources::Skip {
         return Err(format!("missing sources: {}", absent.join(", ")));

@@ -117,7 +117,7 @@ impl Stage for Structures {
     fn plan(&self, cx: &PlanContext<'_>, course: &Course) -> Result<Vec<Unit<StructuresTask>>, UnitError> {
         let paths = CoursePaths::new(&course.patient_dir, &course.course_id);
         let manifest: CourseManifest = read_json_at(cx.roots, &paths.manifest())?;
-        let exists = |p: &RootedPath| cx.roots.resolve(p).is_ok_and(|f| f.is_file());
+        let exists = |p: &RootedPath| cx.has(p);
         let mut catalogues = vec![paths.catalogue_of("manual")];
         catalogues.extend(manifest.course.images.iter().map(|i| paths.catalogue_of(&format!("segmentation_{}", i.id))));
         catalogues.extend(model_catalogues(cx, &paths)?);

@@ -3,8 +3,7 @@
 use crate::config::{ReportImages, ReportSettings};
 use crate::course::{
     Catalogue, Course, CourseManifest, CoursePaths, DvhArtefact, DvhCurve, Finding, Geometry, ImageObject, Level,
-    Structure, load_dose,
-    read_image, read_json, read_json_at,
+    Structure, load_dose, read_image, read_json, read_json_at,
 };
 use crate::report::{
     AssetInput, CourseAssets, DoseInput, DvhSeries, ImageKind, ImageOptions, StructureContours, StructureGroup,
@@ -75,7 +74,7 @@ impl Stage for Visualize {
         let manifest: CourseManifest = read_json_at(cx.roots, &paths.manifest())?;
         let catalogue: Catalogue = read_json_at(cx.roots, &paths.catalogue())?;
         let dvh = paths.file("metadata/dvh.json");
-        let dvh = cx.roots.resolve(&dvh).is_ok_and(|p| p.is_file()).then_some(dvh);
+        let dvh = cx.has(&dvh).then_some(dvh);
         let mut inputs: Vec<Input> = Vec::new();
         let mut add = |role: &str, path: &RootedPath| {
             if !inputs.iter().any(|i| i.path == *path) {

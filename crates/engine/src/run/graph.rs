@@ -16,6 +16,9 @@ pub(crate) struct StageInfo<'a, S> {
     pub(crate) done: Vec<usize>,
     /// Indices of the stages that it only comes after.
     pub(crate) after: Vec<usize>,
+    /// Names of all stages of the pipeline that it needs or comes after, those that this run leaves out included: their
+    /// results still count.
+    pub(crate) earlier: Vec<&'static str>,
 }
 
 /// Stages × subjects.
@@ -72,6 +75,7 @@ impl<'a, S: Subject> Graph<'a, S> {
                     policy: e.stage.erased_policy(),
                     done: of(|n| matches!(n, Need::Done(_))),
                     after: of(|n| matches!(n, Need::After(_))),
+                    earlier: e.needs.iter().map(Need::stage).filter(|n| names.contains(n)).collect(),
                 }
             })
             .collect();

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::graph::{Graph, is_file_name};
-use crate::api::{PlanContext, Resources, SCHEMA_VERSION, Subject, Unit, UnitError, UnitId};
+use crate::api::{PlanContext, Resources, RootedPath, SCHEMA_VERSION, Subject, Unit, UnitError, UnitId};
 use crate::digest::fingerprint;
 use crate::store::{self, Change, FailureRecord, Freshness, InputDigest, RunInfo};
 use serde_json::Value;
@@ -42,7 +42,8 @@ pub(crate) fn plan<S: Subject>(
     write: bool,
 ) -> Result<Vec<Planned>, UnitError> {
     let info = &graph.stages[stage];
-    let cx = PlanContext { roots: &shared.options.roots };
+    let current = outputs_of_needs(graph, shared, stage, subject);
+    let cx = PlanContext::of_run(&shared.options.roots, &current);
     let units = catch_unwind(AssertUnwindSafe(|| info.stage.erased_plan(&cx, &graph.subjects[subject])))
         .unwrap_or_else(|_| Err(UnitError::bug(format!("panic while stage {} was planned", info.name))))?;
     check_parts(info.name, &units)?;
@@ -52,6 +53,24 @@ pub(crate) fn plan<S: Subject>(
         settle(shared, &whole, &planned).map_err(|e| UnitError::new(crate::FailureKind::Resources, e.to_string()))?;
     }
     Ok(planned)
+}
+
+/// Outputs that the current records of the stages before this one name, for one subject. A record that cannot be read
+/// names none; its unit is done again.
+fn outputs_of_needs<S: Subject>(
+    graph: &Graph<'_, S>,
+    shared: &Shared<'_>,
+    stage: usize,
+    subject: usize,
+) -> BTreeSet<RootedPath> {
+    let mut outputs = BTreeSet::new();
+    for name in &graph.stages[stage].earlier {
+        let whole = UnitId { stage: (*name).to_owned(), scope: graph.scopes[subject].clone(), part: None };
+        for record in store::current_records_of(&shared.options.run_dir, &whole) {
+            outputs.extend(record.outputs.into_iter().map(|o| o.path));
+        }
+    }
+    outputs
 }
 
 fn check_parts(stage: &str, units: &[Unit<Value>]) -> Result<(), UnitError> {

@@ -81,6 +81,19 @@ pub fn current_record(run_dir: &Path, id: &UnitId) -> Result<Option<Record>, Eng
     Ok(None)
 }
 
+/// Current records of a stage in one scope, whole and parts; those that cannot be read are left out.
+pub(crate) fn current_records_of(run_dir: &Path, whole: &UnitId) -> Vec<Record> {
+    let mut records = Vec::new();
+    for path in sorted_entries(&record_dir(run_dir, whole)).unwrap_or_default() {
+        if path.is_dir() {
+            records.extend(sorted_entries(&path).unwrap_or_default().iter().filter(|p| is_record(p)).cloned());
+        } else if is_record(&path) {
+            records.push(path);
+        }
+    }
+    records.iter().filter_map(|p| read_record(p).ok()).collect()
+}
+
 /// All current records, sorted by unit; one at a time is in memory.
 ///
 /// # Errors

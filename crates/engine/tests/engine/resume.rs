@@ -75,7 +75,7 @@ fn explanations_name_old_and_new() {
     let step = || three()[2].name;
     assert_eq!(step(), "c");
     let plan =
-        |s: &Step| ErasedStage::erased_plan(s, &PlanContext { roots: &o.roots }, &items(1)[0]).unwrap().remove(0);
+        |s: &Step| ErasedStage::erased_plan(s, &PlanContext::new(&o.roots), &items(1)[0]).unwrap().remove(0);
     let look = |s: &Step, version| {
         let u = plan(s);
         store::explain(&w.run_dir(), &o.roots, &DigestCache::default(), &id, version, &u.task, &u.inputs)
