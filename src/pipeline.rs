@@ -309,7 +309,9 @@ pub fn run(
         .num_threads(threads)
         .build()
         .map_err(|e| RunError::Environment(format!("threads for reading headers: {e}")))?;
-    let inventory = readers.install(|| index::build(&request.dicom_root, &settings.organize, cache, scanned))?;
+    let inventory = readers.install(|| {
+        index::build_beside_logs(&request.dicom_root, &settings.organize, cache, Some(&request.logs), scanned)
+    })?;
     if inventory.courses.is_empty() {
         if !request.dry_run {
             crate::results::write_without_courses(request, settings, origins, &inventory).map_err(RunError::Results)?;

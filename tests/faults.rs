@@ -83,6 +83,10 @@ fn every_damage_is_named(bench: &Bench, out: &str, listed: &[Value]) {
             findings.iter().any(|r| codes.iter().any(|c| r["code"].starts_with(c)) && r["subject"].starts_with(&path))
         };
         match fault {
+            // Cut between two elements, a header is sound: the failure of its series tells that the pixels lack.
+            "cut_header" if account == "used" => {
+                assert!(failures.iter().any(|r| r["message"].contains(&path)), "{path}: {failures:#?}");
+            }
             "truncate" | "cut_header" | "length" | "empty" | "bad_preamble" => {
                 let row = only(&orphans, &[("path", &path)]);
                 assert!(["unreadable", "not_dicom"].contains(&row["account"].as_str()), "{row:?}");
@@ -161,8 +165,11 @@ fn a_killed_run_is_resumed_to_the_same_bytes() {
         }
         expect_code(&bench.run(&out, few), 0);
         assert_same(&wanted, &bench.snapshot(&out), &format!("kill {n} at {moment:?} of {whole:?}, seed {seed}"));
-        let scratch = files_ending(&bench.path(&out).join("_RUN/attempts"), "");
-        assert!(scratch.is_empty(), "scratch of dead attempts: {scratch:?}");
+        for scratch in ["_RUN/attempts", "_RUN"] {
+            let end = if scratch == "_RUN" { ".tmp" } else { "" };
+            let left = files_ending(&bench.path(&out).join(scratch), end);
+            assert!(left.is_empty(), "scratch of dead attempts: {left:?}");
+        }
     }
 }
 

@@ -10,6 +10,10 @@ use std::path::{Path, PathBuf};
 /// Features of the original image at 3 mm: what a demonstration needs in a minute; the default set takes many.
 const PARAMETERS: &str = include_str!("demo_radiomics.yaml");
 
+/// Goals that the score cards of the demo show.
+const GOALS: &str = "PTV: V95% >= 95 %; GTV: D98% >= 59 Gy; SpinalCord: D0.03cc <= 45 Gy; Lung_R: V20Gy <= 30 %; \
+                     Heart: Dmean <= 20 Gy; Parotid_L: Dmean <= 26 Gy";
+
 /// `rtpipeline demo`.
 pub(super) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     let given = super::run::load(&args.run.sources, &args.run.table.overrides)?;
@@ -20,15 +24,17 @@ pub(super) fn demo(args: &DemoArgs) -> Result<Exit, Failure> {
     let outdir = asked(&given, "output_dir").unwrap_or_else(|| PathBuf::from("out"));
     let own = outdir.join("_DEMO");
     let mut overrides = args.run.table.overrides.clone();
-    let mut set = |key: &str, value: &Path| overrides.push(Override::new(key, value.display().to_string(), "demo"));
     if asked(&given, "logs_dir").is_none() {
-        set("logs_dir", &own.join("Logs"));
+        overrides.push(Override::new("logs_dir", own.join("Logs").display().to_string(), "demo"));
+    }
+    if given.settings.dvh.goals.is_empty() {
+        overrides.push(Override::new("dvh.goals", GOALS, "demo"));
     }
     let parameters = own.join("radiomics.yaml");
     let reduced = given.settings.radiomics.enabled && given.settings.radiomics.params_file.is_none();
     if reduced {
         write(&parameters, PARAMETERS.as_bytes())?;
-        set("radiomics.params_file", &parameters);
+        overrides.push(Override::new("radiomics.params_file", parameters.display().to_string(), "demo"));
     }
     let loaded = super::run::load(&args.run.sources, &overrides)?;
     args.run.voice.color.apply();

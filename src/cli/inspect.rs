@@ -10,7 +10,8 @@ use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-fn run_dir(outdir: &Path) -> Result<PathBuf, Failure> {
+/// The state folder of an output folder.
+pub(super) fn run_dir(outdir: &Path) -> Result<PathBuf, Failure> {
     let dir = outdir.join("_RUN");
     if dir.is_dir() {
         Ok(dir)
@@ -94,6 +95,7 @@ fn status_text(dir: &Path, as_json: bool) -> Result<(String, bool), Failure> {
 /// `rtpipeline explain`.
 pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
     let dir = run_dir(&args.outdir)?;
+    let stage = args.stage.as_deref().map(super::run::stage_name).transpose()?;
     let inventory = Inventory::load(&dir).map_err(|e| Failure::input(e.to_string()))?;
     let (patient, course) = args.course.split_once('/').map_or((args.course.as_str(), None), |(p, c)| (p, Some(c)));
     let chosen: Vec<_> = inventory
@@ -113,7 +115,7 @@ pub(super) fn explain(args: &ExplainArgs) -> Result<Exit, Failure> {
     for c in chosen {
         for entry in &pipeline.stages {
             let name = entry.stage.erased_name();
-            if args.stage.as_deref().is_some_and(|s| s != name) {
+            if stage.as_deref().is_some_and(|s| s != name) {
                 continue;
             }
             let id = UnitId { stage: name.to_owned(), scope: c.scope(), part: None };

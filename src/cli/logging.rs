@@ -18,8 +18,9 @@ const KEPT: usize = 30;
 /// Starts logging to files.
 pub(super) fn start(dir: &Path, run_id: &str, json: bool, verbose: u8) -> Result<Logs, Failure> {
     let run_dir = dir.join(run_id);
+    let hint = "choose a folder that can be written: --logs DIR";
     std::fs::create_dir_all(&run_dir)
-        .map_err(|e| Failure::usage(format!("the log folder {} cannot be made: {e}", run_dir.display())))?;
+        .map_err(|e| Failure::usage(format!("the log folder {} cannot be made: {e}", run_dir.display())).hint(hint))?;
     let daily = RollingFileAppender::builder()
         .rotation(Rotation::DAILY)
         .filename_prefix("rtpipeline")
@@ -27,7 +28,7 @@ pub(super) fn start(dir: &Path, run_id: &str, json: bool, verbose: u8) -> Result
         .max_log_files(KEPT)
         .latest_symlink("rtpipeline.log")
         .build(dir)
-        .map_err(|e| Failure::usage(format!("the log in {} cannot be opened: {e}", dir.display())))?;
+        .map_err(|e| Failure::usage(format!("the log in {} cannot be opened: {e}", dir.display())).hint(hint))?;
     let own = tracing_appender::rolling::never(&run_dir, "run.log");
     // A lossy queue would drop the lines that matter most, those of a burst of failures.
     let (daily, g1) = NonBlockingBuilder::default().lossy(false).finish(daily);

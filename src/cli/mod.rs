@@ -76,6 +76,7 @@ fn print_bytes(bytes: &[u8]) -> Result<Exit, Failure> {
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(Exit::Done),
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(Exit::Done),
-        Err(e) => Err(Failure::internal(format!("standard output: {e}"))),
+        Err(e) => Err(Failure::usage(format!("standard output cannot be written: {e}"))
+            .hint("make room there, or write to a file with --out")),
     }
 }

@@ -129,6 +129,13 @@ fn request(args: &RunArgs, settings: &Settings, dicom_root: PathBuf, outdir: Pat
         Some(s) => Some([stage_name(s)?].into()),
     };
     let absolute = |p: PathBuf| std::path::absolute(&p).unwrap_or(p);
+    // A later run would take everything below its own output folder for output, and find no input.
+    if let (Ok(input), Ok(output)) = (dicom_root.canonicalize(), outdir.canonicalize())
+        && input == output
+    {
+        return Err(Failure::usage(format!("{} is both the input and the output folder", outdir.display()))
+            .hint("give another --outdir; a new folder inside the input is allowed, it is not read as input"));
+    }
     Ok(Request {
         dicom_root: absolute(dicom_root),
         outdir: absolute(outdir),
@@ -142,7 +149,7 @@ fn request(args: &RunArgs, settings: &Settings, dicom_root: PathBuf, outdir: Pat
     })
 }
 
-fn stage_name(word: &str) -> Result<String, Failure> {
+pub(super) fn stage_name(word: &str) -> Result<String, Failure> {
     let word = if word == "segmentation_custom_models" { "segmentation_custom" } else { word };
     if pipeline::STAGES.contains(&word) {
         Ok(word.to_owned())
@@ -202,8 +209,8 @@ fn print_plan(outcome: &Outcome) {
 /// `rtpipeline report`.
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
     let loaded = load(&args.sources, &[])?;
-    let run_dir = args.outdir.join("_RUN");
-    let _lock = if run_dir.is_dir() { Some(crate::pipeline::lock(&run_dir)?) } else { None };
+    let run_dir = super::inspect::run_dir(&args.outdir)?;
+    let _lock = crate::pipeline::lock(&run_dir)?;
     let written = crate::results::rebuild(&args.outdir, &loaded.settings).map_err(Failure::input)?;
     Printer::default().status("Wrote", &format!("{} tables and pages in {}", written.len(), results_dir(&args.outdir)));
     Ok(Exit::Done)

@@ -107,6 +107,21 @@ pub fn build(
     run_dir: Option<&Path>,
     progress: &(dyn Fn(usize, usize) + Sync),
 ) -> Result<Inventory, IndexError> {
+    build_beside_logs(root, settings, run_dir, None, progress)
+}
+
+/// [`build`] where the log files of runs (`*.log` below `logs`) are left out as well: they grow with every run, and with
+/// them the account of files would.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_beside_logs(
+    root: &Path,
+    settings: &OrganizeSettings,
+    run_dir: Option<&Path>,
+    logs: Option<&Path>,
+    progress: &(dyn Fn(usize, usize) + Sync),
+) -> Result<Inventory, IndexError> {
     if settings.privacy == Privacy::Pseudonym {
         return Err(IndexError::Setting(
             "privacy: pseudonym cannot be followed by this version, and nothing was written; de-identify the input first"
@@ -115,7 +130,14 @@ pub fn build(
     }
     let exclude = run_dir.and_then(Path::parent).map(Path::to_path_buf).into_iter().collect();
     let options = ScanOptions { exclude, cache: run_dir.map(|d| d.join(HEADERS)), ..ScanOptions::default() };
-    let scanned = scan_folder(root, &options, progress)?;
+    let mut scanned = scan_folder(root, &options, progress)?;
+    let below = |l: &Path| Some(l.canonicalize().ok()?.strip_prefix(root.canonicalize().ok()?).ok()?.to_path_buf());
+    if let Some(logs) = logs.and_then(below) {
+        scanned.retain(|f| {
+            let path = unescape(&f.rel_path);
+            !(path.starts_with(&logs) && path.extension().is_some_and(|e| e == "log"))
+        });
+    }
     let facts = facts(root, &scanned);
     let options = LinkOptions {
         merge_by: match settings.merge_criteria {

@@ -65,6 +65,7 @@ pub fn rebuild(outdir: &Path, settings: &Settings) -> Result<Vec<PathBuf>, Strin
 fn all(outdir: &Path, settings: &Settings, inventory: &Inventory, run: &RunFile) -> Result<Vec<PathBuf>, String> {
     let dir = outdir.join("_RESULTS");
     std::fs::create_dir_all(&dir).map_err(|e| format!("{}: {e}", dir.display()))?;
+    clear_unfinished(outdir, inventory);
     let mut gathered = Gathered::from_records(outdir, inventory)?;
     let mut written = tables(&dir, settings, &mut gathered)?;
     written.push(run.save(&dir)?);
@@ -74,6 +75,23 @@ fn all(outdir: &Path, settings: &Settings, inventory: &Inventory, run: &RunFile)
         written.push(cohort_page::write(outdir, inventory, &gathered, run)?);
     }
     Ok(written)
+}
+
+/// Removes what a killed run was writing, tables, pages, inventory and caches, before it could give them their names. The
+/// run folder is locked, so nobody else is writing there.
+fn clear_unfinished(outdir: &Path, inventory: &Inventory) {
+    let courses = inventory.courses.iter().map(|c| outdir.join(&c.patient_dir).join(&c.course_id));
+    for dir in [outdir.join("_RESULTS"), outdir.join("_RUN")].into_iter().chain(courses) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            let unfinished = name.ends_with(".tmp") || name.starts_with(".tmp");
+            if unfinished && entry.file_type().is_ok_and(|t| t.is_file()) {
+                // One that cannot be removed is in nobody's way.
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
+    }
 }
 
 /// Definitions of all tables with the feature columns of the parameter sets in force.

@@ -465,5 +465,7 @@ impl UnitContext {
 
 /// True when a path lies inside a folder after removing `.` and refusing `..`.
 pub fn is_inside(folder: &Path, path: &Path) -> bool {
-    path.starts_with(folder) && !path.components().any(|c| matches!(c, std::path::Component::ParentDir))
+    // Only what follows the folder counts: the folder itself may have been given as `../out`.
+    path.strip_prefix(folder)
+        .is_ok_and(|rest| !rest.components().any(|c| matches!(c, std::path::Component::ParentDir)))
 }

@@ -28,7 +28,8 @@ pub struct DvhStage {
 impl DvhStage {
     /// With these settings and this policy; `use_cropped`: automatic structures as crop_ct left them, where it cropped.
     pub fn new(settings: DvhSettings, use_cropped: bool, policy: Policy) -> Self {
-        Self { settings, use_cropped, policy }
+        // Goals are judged when pages are made; they must not make DVHs stale.
+        Self { settings: DvhSettings { goals: Vec::new(), ..settings }, use_cropped, policy }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::digest::{digest_path, files_below};
 use crate::error::EngineError;
 use crate::store::OutputRecord;
 use crate::text;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
@@ -119,24 +119,25 @@ pub(crate) fn place_outputs(
         return Ok(records);
     }
     let replaced = work.join(".replaced");
-    let mut dirs = BTreeSet::new();
+    let mut dirs = BTreeMap::new();
     for (n, f) in output.files.iter().enumerate() {
         let from = work.join(&f.work);
-        for p in files_below(&from)? {
+        let failed = |e| place_error(&f.to, e);
+        for p in files_below(&from).map_err(failed)? {
             // Links are not followed: what they point to is not ours to sync.
             if !p.is_symlink() {
-                File::open(&p)?.sync_all()?;
+                File::open(&p).and_then(|file| file.sync_all()).map_err(failed)?;
             }
         }
         let to = roots.resolve(&f.to).map_err(|e| UnitError::bug(e.to_string()))?;
         if let Some(parent) = to.parent() {
-            std::fs::create_dir_all(parent)?;
-            dirs.insert(parent.to_owned());
+            std::fs::create_dir_all(parent).map_err(failed)?;
+            dirs.insert(parent.to_owned(), &f.to);
         }
-        put(&from, &to, &replaced.join(n.to_string())).map_err(|e| place_error(&f.to, e))?;
+        put(&from, &to, &replaced.join(n.to_string())).map_err(failed)?;
     }
-    for d in dirs {
-        sync_dir(&d)?;
+    for (d, to) in dirs {
+        sync_dir(&d).map_err(|e| place_error(to, e))?;
     }
     Ok(records)
 }
