@@ -45,9 +45,8 @@ fn main() {
         let options = StackOptions::default();
         set.rois.iter().filter_map(|r| contour_stack(&r.contours, &options).ok().flatten()).collect::<Vec<_>>()
     });
-    let masks: Vec<Mask> = time("masks on the CT, all structures", 5, || {
-        stacks.iter().map(|s| s.mask(&series.grid)).collect()
-    });
+    let masks: Vec<Mask> =
+        time("masks on the CT, all structures", 5, || stacks.iter().map(|s| s.mask(&series.grid)).collect());
     time("DVHs, all structures", 3, || {
         stacks.iter().map(|s| dvh(s, &grid, &DvhOptions::default()).mean).collect::<Vec<_>>()
     });

@@ -31,9 +31,11 @@ whole=$(( ($(date +%s%N) - begin) / 1000000 ))
 [ "$code" = 0 ] || [ "$code" = 20 ] || { echo "the undisturbed run ended with $code"; exit 1; }
 sums clean > clean.sums
 RANDOM=$seed
-# All kills hit one output folder, one after the other, so that resumed runs are killed too.
+# All kills hit one output folder, one after the other, so that resumed runs are killed too: moments are short, for the work
+# to last, but for the last two, which may fall anywhere.
 for n in $(seq "$kills"); do
   moment=$(( whole * (RANDOM % 1000) / 1000 ))
+  [ "$n" -gt $(( kills - 2 )) ] || moment=$(( 2 * moment / kills ))
   run killed "$@" >/dev/null 2>&1 & pid=$!
   sleep "$(printf '%d.%03d' $(( moment / 1000 )) $(( moment % 1000 )))"
   kill -KILL "$pid" 2>/dev/null || true

@@ -124,4 +124,3 @@ fn wait_for(mut happened: impl FnMut() -> bool) {
 fn end(mut child: std::process::Child) -> ExitStatus {
     child.wait().expect("it ends")
 }
-

@@ -2,7 +2,9 @@
 
 mod common;
 
-use common::{Bench, Dice, Row, Snapshot, all, assert_same, expect_code, files_ending, generator, only, parquet_rows, spawn};
+use common::{
+    Bench, Dice, Row, Snapshot, all, assert_same, expect_code, files_ending, generator, only, parquet_rows, spawn,
+};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -102,10 +104,8 @@ fn every_damage_is_named(bench: &Bench, out: &str, listed: &[Value]) {
             }
             "duplicate" => {
                 let copy = format!("P2/{}", f["copy"].as_str().unwrap_or_default());
-                let both: BTreeSet<&str> = [&path, &copy]
-                    .iter()
-                    .map(|p| only(&files, &[("path", p.as_str())])["account"].as_str())
-                    .collect();
+                let both: BTreeSet<&str> =
+                    [&path, &copy].iter().map(|p| only(&files, &[("path", p.as_str())])["account"].as_str()).collect();
                 // Of one that was in conflict already, the copy is a duplicate all the same.
                 assert!(both.contains("duplicate") && both.len() == 2, "{path}: {both:?}");
             }
@@ -128,7 +128,8 @@ fn every_damage_is_named(bench: &Bench, out: &str, listed: &[Value]) {
     let lost = listed.iter().any(|f| ["drop", "zip", "empty", "truncate"].iter().any(|k| f["fault"] == **k));
     if lost {
         let clean = bench.table("clean", "qc_findings");
-        let of = |rows: &[Row]| all(rows, &[("patient_id", "PAT2")]).iter().map(|r| r["what"].clone()).collect::<Vec<_>>();
+        let of =
+            |rows: &[Row]| all(rows, &[("patient_id", "PAT2")]).iter().map(|r| r["what"].clone()).collect::<Vec<_>>();
         assert!(all(&courses, &[("patient_id", "PAT2")]).is_empty() || of(&clean) != of(&findings), "nothing is said");
     }
 }

@@ -110,6 +110,9 @@ impl From<RunError> for Failure {
             RunError::Engine(x) => x.hints(),
             RunError::Io { .. } => vec!["choose a folder that can be written: --outdir DIR".to_owned()],
             RunError::Environment(_) => vec!["`rtpipeline doctor` shows what this machine has".to_owned()],
+            RunError::Busy(_) => {
+                vec!["wait for it (`rtpipeline status OUTDIR --watch`), or give another --outdir".to_owned()]
+            }
             RunError::NoInput(_) => {
                 vec!["`rtpipeline scan DIR` lists the patients, courses and other files of a folder".to_owned()]
             }

@@ -273,6 +273,25 @@ fn the_inventory_is_saved_reused_and_left_out_of_the_next_scan() {
 }
 
 #[test]
+fn logs_below_the_input_do_not_grow_the_account() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, text).expect("written");
+    };
+    write("notes.log", "a log of somebody else");
+    write("Logs/rtpipeline.log", "text");
+    write("Logs/run-1/run.log", "text");
+    write("Logs/kept.txt", "what is no log stays in the account");
+    let logs = dir.path().join("Logs");
+    let i =
+        build_beside_logs(dir.path(), &OrganizeSettings::default(), None, Some(&logs), &|_, _| {}).expect("scanned");
+    let paths: Vec<_> = i.files.iter().map(|f| f.path.as_str()).collect();
+    assert_eq!(paths, ["Logs/kept.txt", "notes.log"]);
+}
+
+#[test]
 fn one_image_in_many_encodings_is_one_object() {
     let Some(i) = look("dicom_syntax/ct_one_image_all_syntaxes") else { return };
     // Deflated, RLE, JPEG 14, 14 SV1 and JPEG 2000 lossless are twins of the plain file; lossy ones have UIDs of their own.

@@ -96,7 +96,8 @@ impl Generator {
 }
 
 /// Original image, first-order and shape features only.
-const FEW_FEATURES: &str = "imageType:\n  Original: {}\nfeatureClass:\n  firstorder: []\n  shape: []\nsetting:\n  binWidth: 25\n";
+const FEW_FEATURES: &str =
+    "imageType:\n  Original: {}\nfeatureClass:\n  firstorder: []\n  shape: []\nsetting:\n  binWidth: 25\n";
 
 /// A folder with inputs and outputs of runs.
 pub(crate) struct Bench {
@@ -236,8 +237,7 @@ pub(crate) fn snapshot(out: &Path) -> Snapshot {
 /// Fails with the names of the files that differ.
 #[track_caller]
 pub(crate) fn assert_same(wanted: &Snapshot, got: &Snapshot, when: &str) {
-    let differing: Vec<&String> =
-        wanted.keys().chain(got.keys()).filter(|k| wanted.get(*k) != got.get(*k)).collect();
+    let differing: Vec<&String> = wanted.keys().chain(got.keys()).filter(|k| wanted.get(*k) != got.get(*k)).collect();
     assert!(differing.is_empty(), "{when}: {differing:?}");
     assert!(wanted.len() > 30, "an output folder has tables and courses: {:?}", wanted.keys());
 }

@@ -466,6 +466,18 @@ impl UnitContext {
 /// True when a path lies inside a folder after removing `.` and refusing `..`.
 pub fn is_inside(folder: &Path, path: &Path) -> bool {
     // Only what follows the folder counts: the folder itself may have been given as `../out`.
-    path.strip_prefix(folder)
-        .is_ok_and(|rest| !rest.components().any(|c| matches!(c, std::path::Component::ParentDir)))
+    path.strip_prefix(folder).is_ok_and(|rest| !rest.components().any(|c| matches!(c, std::path::Component::ParentDir)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_follows_the_folder_must_not_climb() {
+        let folder = Path::new("/data/study/../out/work");
+        assert!(is_inside(folder, &folder.join("out/a.csv")), "the folder was given as `../out`");
+        assert!(!is_inside(folder, &folder.join("../a.csv")));
+        assert!(!is_inside(folder, Path::new("/data/out/work/a.csv")));
+    }
 }

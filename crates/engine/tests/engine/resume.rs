@@ -74,8 +74,7 @@ fn explanations_name_old_and_new() {
     let o = w.options();
     let step = || three()[2].name;
     assert_eq!(step(), "c");
-    let plan =
-        |s: &Step| ErasedStage::erased_plan(s, &PlanContext::new(&o.roots), &items(1)[0]).unwrap().remove(0);
+    let plan = |s: &Step| ErasedStage::erased_plan(s, &PlanContext::new(&o.roots), &items(1)[0]).unwrap().remove(0);
     let look = |s: &Step, version| {
         let u = plan(s);
         store::explain(&w.run_dir(), &o.roots, &DigestCache::default(), &id, version, &u.task, &u.inputs)
