@@ -182,3 +182,17 @@ fn a_folder_that_cannot_be_written_is_told_before_any_work() {
     expect_code(&said, 2);
     assert!(said.err.contains("out/_RUN") && said.err.contains("--outdir"), "{}", said.err);
 }
+
+#[test]
+fn output_and_input_may_lie_anywhere_but_not_in_one_place() {
+    let bench = one_patient();
+    // A path that climbs is a path like any other.
+    std::fs::create_dir_all(bench.here().join("deep")).expect("a folder");
+    expect_code(&bench.run_to("deep/../climbed", QUICK), 0);
+    assert!(!bench.table_of("climbed", "dvh_metrics").is_empty());
+    // In the input folder itself the results would become input.
+    let said = bench.run_to("in", QUICK);
+    expect_code(&said, 2);
+    assert!(said.err.contains("hint"), "{}", said.err);
+    assert!(!bench.input().join("_RUN").exists(), "something was written");
+}

@@ -236,7 +236,7 @@ fn check_orphaned_doses(root: &Path, scanned: &[ScannedFile], facts: &[Facts], o
 fn file_remarks(scanned: &[ScannedFile], facts: &[Facts], course: &LinkedCourse) -> Vec<Finding> {
     let mut kinds: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
     let whole = [Class::Plan, Class::IonPlan, Class::Dose, Class::StructureSet, Class::Record];
-    for i in course.files().into_iter().filter(|&i| !whole.contains(&facts[i].class())) {
+    for i in course.files().filter(|&i| !whole.contains(&facts[i].class())) {
         for r in scanned[i].sniff.header().map_or(&[][..], |h| &h.findings) {
             kinds.entry(&r.code).or_default().insert(&facts[i].path, &r.text);
         }

@@ -200,7 +200,7 @@ fn course_row(
     } else {
         Vec::new()
     };
-    let target = main_target(mine);
+    let target = main_target(mine).map(|(r, _)| r);
     let num = |v: Option<f64>| v.map_or(Cell::Empty, Cell::Number);
     let words = |t: &str| if t.is_empty() { Cell::Empty } else { Cell::Text(t.to_owned()) };
     let qc = g.of_course("qc_reports", &c.patient_id, &c.course_id);

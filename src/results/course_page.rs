@@ -76,7 +76,7 @@ fn page(made: Artefacts, g: &Gathered, run: &RunFile, outdir: &Path) -> CoursePa
     let assets_missing = assets.is_none();
     let assets = assets.unwrap_or_default().assets;
     CoursePage {
-        title: format!("{} · course {}", c.patient_dir, c.course_id),
+        title: format!("{} · course {}", if pid.is_empty() { &c.patient_dir } else { pid }, c.course_id),
         head: head(m, catalogue),
         tiles: tiles(m, &rows, &goals, &findings, agreement::course_tile(&pairs)),
         absent: absent(m, &assets, assets_missing, catalogue, run, &rows),
@@ -166,13 +166,18 @@ fn is_target(name: &str) -> bool {
     ["PTV", "CTV", "GTV", "ITV"].iter().any(|t| n.starts_with(t))
 }
 
-/// The target that speaks for the course: the PTV with the highest median dose, else CTV, else GTV.
-pub(super) fn main_target<'r>(rows: &[&'r Row]) -> Option<&'r Row> {
+/// The target that speaks for the course: of the PTVs (else CTVs, ITVs, GTVs) the one that is covered worst, so that a
+/// well covered boost hides nothing; with the number of targets of that kind.
+pub(super) fn main_target<'r>(rows: &[&'r Row]) -> Option<(&'r Row, usize)> {
     ["PTV", "CTV", "ITV", "GTV"].iter().find_map(|kind| {
-        rows.iter()
+        let targets: Vec<&Row> = rows
+            .iter()
             .copied()
-            .filter(|r| text(r, "ROI_Name").to_ascii_uppercase().starts_with(kind) && number(r, "D50Gy").is_some())
-            .max_by(|a, b| number(a, "D50Gy").unwrap_or(0.0).total_cmp(&number(b, "D50Gy").unwrap_or(0.0)))
+            .filter(|r| text(r, "ROI_Name").to_ascii_uppercase().starts_with(kind) && number(r, "D95Gy").is_some())
+            .collect();
+        let badness = |r: &Row| number(r, "V95%Rx (%)").or_else(|| number(r, "D95Gy")).unwrap_or(f64::INFINITY);
+        let worst = targets.iter().copied().min_by(|a, b| badness(a).total_cmp(&badness(b)))?;
+        Some((worst, targets.len()))
     })
 }
 
@@ -190,12 +195,14 @@ fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding]
     let target = main_target(rows);
     t.push(match target {
         None => Tile::missing(no_target(m)),
-        Some(r) => match number(r, "V95%Rx (%)") {
-            Some(v) => Tile::new(format!("{v:.1} %"), format!("{} V95 % of prescription", text(r, "ROI_Name"))),
+        Some((r, n)) => match number(r, "V95%Rx (%)") {
+            Some(v) => {
+                Tile::new(format!("{v:.1} %"), format!("{} V95 % of prescription{}", text(r, "ROI_Name"), lowest_of(n)))
+            }
             None => Tile::missing("target coverage: no prescription"),
         },
     });
-    t.push(match target.and_then(|r| Some((r, number(r, "D98Gy")?))) {
+    t.push(match target.and_then(|(r, _)| Some((r, number(r, "D98Gy")?))) {
         None => Tile::missing(no_target(m).replace("coverage", "D98 %")),
         Some((r, v)) => Tile::new(gy(v), format!("{} D98 %", text(r, "ROI_Name"))),
     });
@@ -216,6 +223,10 @@ fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding]
     let worst = findings.iter().filter(|f| f.level == Level::Error).count();
     t.push(Tile::new(findings.len().to_string(), format!("findings to read, {worst} of them errors")));
     t
+}
+
+fn lowest_of(n: usize) -> String {
+    if n > 1 { format!(", the lowest of {n} targets") } else { String::new() }
 }
 
 fn no_target(m: &CourseManifest) -> String {

@@ -238,7 +238,16 @@ pub(crate) fn structure_rows(
         if cover < 0.9995 && headline {
             let policy = if zero { "It counts as 0 Gy there." } else { "Its metrics describe the covered part only." };
             let percent = 100.0 * (1.0 - cover);
-            let level = if cover < 0.5 { Level::Error } else { Level::Caution };
+            // The outline of the patient and the couch reach beyond the dose as a rule.
+            let outline = s.interpreted_type.eq_ignore_ascii_case("EXTERNAL") || {
+                let name = s.name.to_ascii_lowercase();
+                ["body", "external", "couch", "skin"].iter().any(|w| name.contains(w))
+            };
+            let level = match cover {
+                _ if outline => Level::Note,
+                c if c < 0.5 => Level::Error,
+                _ => Level::Caution,
+            };
             let what = format!("The dose grid ends inside {}: {percent:.1} % of its volume has no dose.", s.name);
             result.findings.push(Finding::new(level, "dose.grid_coverage", what, policy).about(s.name.clone()));
         }
