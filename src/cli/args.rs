@@ -264,8 +264,6 @@ pub(super) struct RadiomicsArgs {
 pub(super) struct ReportArgs {
     /// Output folder
     pub(super) outdir: PathBuf,
-    #[command(flatten)]
-    pub(super) sources: Sources,
 }
 
 #[derive(Args, Debug)]

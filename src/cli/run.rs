@@ -208,10 +208,9 @@ fn print_plan(outcome: &Outcome) {
 
 /// `rtpipeline report`.
 pub(super) fn report(args: &ReportArgs) -> Result<Exit, Failure> {
-    let loaded = load(&args.sources, &[])?;
     let run_dir = super::inspect::run_dir(&args.outdir)?;
     let _lock = crate::pipeline::lock(&run_dir)?;
-    let written = crate::results::rebuild(&args.outdir, &loaded.settings).map_err(Failure::input)?;
+    let written = crate::results::rebuild(&args.outdir).map_err(Failure::input)?;
     Printer::default().status("Wrote", &format!("{} tables and pages in {}", written.len(), results_dir(&args.outdir)));
     Ok(Exit::Done)
 }

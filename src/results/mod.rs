@@ -50,16 +50,14 @@ pub(crate) fn write_without_courses(
     all(&request.outdir, settings, inventory, &run)
 }
 
-/// Rebuilds tables and pages of an output folder.
+/// Rebuilds tables and pages of an output folder, by the settings of its last run.
 ///
 /// # Errors
 /// When the folder holds no run, or results cannot be written.
-pub fn rebuild(outdir: &Path, settings: &Settings) -> Result<Vec<PathBuf>, String> {
+pub fn rebuild(outdir: &Path) -> Result<Vec<PathBuf>, String> {
     let inventory = Inventory::load(&outdir.join("_RUN")).map_err(|e| e.to_string())?;
     let run = RunFile::load(outdir)?;
-    let _ = settings;
-    let settings = run.settings.clone();
-    all(outdir, &settings, &inventory, &run)
+    all(outdir, &run.settings, &inventory, &run)
 }
 
 fn all(outdir: &Path, settings: &Settings, inventory: &Inventory, run: &RunFile) -> Result<Vec<PathBuf>, String> {

@@ -24,9 +24,14 @@ pub fn summary(printer: &Printer, outcome: &Outcome, page: Option<&std::path::Pa
         let cpu = format!("{} wall, {} CPU", human_time(s.wall_seconds), human_time(s.cpu_seconds));
         printer.status("", &format!("{:<20} {} ({cpu})", s.stage, parts.join(", ")));
     }
-    if r.all_fresh() && !r.has_failures() {
-        let fresh: usize = r.stages.iter().map(|s| s.fresh).sum();
-        printer.status("Fresh", &format!("all {fresh} units are up to date; nothing was done"));
+    let kept: usize = r.stages.iter().map(|s| s.fresh).sum();
+    match (kept, r.all_fresh()) {
+        (0, _) => {}
+        (_, true) if r.has_failures() => {
+            printer.status("Fresh", &format!("{kept} units are up to date; nothing was done, failures stand as they were"));
+        }
+        (_, true) => printer.status("Fresh", &format!("all {kept} units are up to date; nothing was done")),
+        (_, false) => printer.status("Fresh", &format!("{kept} units were up to date and were kept")),
     }
     let limited = r.limited_by.iter().max_by(|a, b| a.1.total_cmp(b.1)).filter(|(_, s)| **s > 0.0);
     let limited = limited.map_or(String::new(), |(what, _)| format!(", limited by {what}"));
