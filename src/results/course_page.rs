@@ -439,7 +439,7 @@ fn assumptions(m: &CourseManifest, rows: &[&Row], run: &RunFile) -> Vec<String> 
         a.push(format!("DVH: profile {}: contours stand for slabs half-way to their neighbours and half a spacing at the ends; dose is interpolated linearly between voxel centres; nothing is counted on voxels.", text(r, "dvh_profile")));
     }
     if rows.iter().any(|r| number(r, "tps_Volume (cm³)").is_some()) {
-        a.push("The planning system's own DVHs stand in the remarks. Differences in volume come from end slices (here half a slice beyond the last contour; many systems give less), from voxel counting, and for very large structures from smoothing; differences in dose follow from those in volume and from dose bins.".into());
+        a.push("The planning system's own DVHs stand in the remarks. Differences in volume come from end slices (here half a slice beyond the last contour; many systems give less), from voxel counting, and, where a structure reaches beyond the treated region, from parts without dose that the planning system leaves out; differences in dose follow from those in volume and from dose bins.".into());
     }
     a.push(format!(
         "Several contours on a plane: {} rule.",

@@ -28,7 +28,10 @@ pub fn summary(printer: &Printer, outcome: &Outcome, page: Option<&std::path::Pa
     match (kept, r.all_fresh()) {
         (0, _) => {}
         (_, true) if r.has_failures() => {
-            printer.status("Fresh", &format!("{kept} units are up to date; nothing was done, failures stand as they were"));
+            printer.status(
+                "Fresh",
+                &format!("{kept} units are up to date; nothing was done, failures stand as they were"),
+            );
         }
         (_, true) => printer.status("Fresh", &format!("all {kept} units are up to date; nothing was done")),
         (_, false) => printer.status("Fresh", &format!("{kept} units were up to date and were kept")),
