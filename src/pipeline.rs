@@ -185,29 +185,29 @@ impl Policies {
         Policy { workers: self.workers, time_limit: self.limit, ..Policy::default() }
     }
 
-    fn programs(&self, asked: Workers, threads: Option<u32>, limit: f64) -> Policy {
+    fn programs(&self, s: &Settings, asked: Workers, limit: f64) -> Policy {
         let workers = match asked {
             Workers::Count(n) => n as usize,
             Workers::Auto => machine::gpus().len().max(1),
             Workers::All => self.workers,
         };
-        let threads = threads.filter(|t| *t > 0).map(|t| t as usize);
-        let mut p = Policy {
-            workers: workers.clamp(1, self.workers),
-            threads: threads.unwrap_or(1),
+        let workers = workers.clamp(1, self.workers);
+        // On a GPU the processors only feed it, and other stages need them; without one they do the work.
+        let on_gpu = s.segmentation.device == config::Device::Gpu && !machine::gpus().is_empty();
+        let free = if on_gpu { self.workers.min(4) } else { self.workers / workers };
+        let threads = s.run.segmentation_threads.filter(|t| *t > 0).map_or(free, |t| t as usize);
+        Policy {
+            workers,
+            threads: threads.max(1),
             time_limit: Some(Duration::from_secs_f64(limit)),
             attempts: self.attempts,
             ..Policy::default()
-        };
-        if let Some(t) = threads {
-            p.host.insert("threads".into(), t.to_string());
         }
-        p
     }
 
     fn segmentation(&self, s: &Settings) -> Policy {
         let r = &s.run;
-        let mut p = self.programs(r.segmentation_workers, r.segmentation_threads, r.segmentation_timeout);
+        let mut p = self.programs(s, r.segmentation_workers, r.segmentation_timeout);
         p.host.insert("totalsegmentator".into(), r.totalsegmentator.clone());
         p.host.insert("device".into(), s.segmentation.device.to_string());
         p.host.insert("nr_threads_resample".into(), r.nr_threads_resample.to_string());
@@ -228,7 +228,7 @@ impl Policies {
 
     fn custom_models(&self, s: &Settings) -> Policy {
         let r = &s.run;
-        let mut p = self.programs(r.custom_model_workers, r.segmentation_threads, r.custom_model_timeout);
+        let mut p = self.programs(s, r.custom_model_workers, r.custom_model_timeout);
         p.host.insert("nnunet_predict".into(), r.nnunet_predict.clone());
         p.host.insert("totalsegmentator".into(), r.totalsegmentator.clone());
         p.host.insert("device".into(), s.segmentation.device.to_string());
@@ -411,4 +411,23 @@ fn wanted(c: &Course, filters: &[String]) -> bool {
             let (patient, course) = f.split_once('/').map_or((f.as_str(), None), |(p, c)| (p, Some(c)));
             (c.patient_id == patient || c.patient_dir == patient) && course.is_none_or(|x| c.course_id == x)
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_share_the_processors_unless_threads_are_asked_for() {
+        let p = Policies { workers: 12, limit: None, attempts: 1 };
+        let mut s = Settings::default();
+        s.segmentation.device = config::Device::Cpu;
+        assert_eq!(p.segmentation(&s).threads, 12);
+        s.run.segmentation_workers = Workers::Count(3);
+        assert_eq!((p.segmentation(&s).workers, p.segmentation(&s).threads), (3, 4));
+        s.run.segmentation_threads = Some(2);
+        assert_eq!(p.segmentation(&s).threads, 2);
+        s.run.segmentation_threads = Some(0);
+        assert_eq!(p.segmentation(&s).threads, 4);
+    }
 }

@@ -76,7 +76,7 @@ section! {
         /// Courses segmented at once.
         segmentation_workers: Workers = Workers::Count(1), "segmentation.workers", range = Range::min(1.0),
             old = &[Alias::same("segmentation.max_workers")];
-        /// Threads of a segmentation program; 0 or null leaves the choice to it.
+        /// Threads of a segmentation program; 0 or null is up to 4 beside a GPU, else the processors shared among its workers.
         segmentation_threads: Option<u32> = None, "segmentation.threads_per_worker";
         /// Time limit of one call of the segmentation program.
         segmentation_timeout: f64 = 3600.0, "segmentation.timeout", unit = "s", range = Range::min(1.0),

@@ -28,6 +28,12 @@ pub mod source {
     }
 }
 
+/// Whether a name is that of a target volume: GTV, CTV, ITV, PTV and what follows (ICRU 83).
+pub fn is_target_name(name: &str) -> bool {
+    let n = name.to_ascii_uppercase();
+    ["PTV", "CTV", "GTV", "ITV"].iter().any(|t| n.starts_with(t))
+}
+
 /// Where the geometry of a structure is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]

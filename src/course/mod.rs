@@ -15,7 +15,7 @@ mod paths;
 pub use access::{
     Geometry, contour_stack, image_input, load_dose, read_image, read_image_data, read_json, read_json_at, to_json,
 };
-pub use catalogue::{Catalogue, NO_SOURCE, Shape, Structure, source};
+pub use catalogue::{Catalogue, NO_SOURCE, Shape, Structure, is_target_name, source};
 pub use dvh::{DvhArtefact, DvhCurve, curve_points, curve_row};
 pub use finding::{Finding, Level};
 pub use manifest::{

@@ -5,7 +5,7 @@ use super::gather::Gathered;
 use super::goals::score_card;
 use super::run_file::RunFile;
 use super::words::{count, flag, gy, iso_date, number, text, write_file};
-use crate::course::{Catalogue, CourseManifest, CoursePaths, DvhArtefact, Finding, Level, LinkKind};
+use crate::course::{Catalogue, CourseManifest, CoursePaths, DvhArtefact, Finding, Level, LinkKind, is_target_name};
 use crate::index::Inventory;
 use crate::records::Row;
 use crate::report::{
@@ -161,11 +161,6 @@ fn head(m: &CourseManifest, catalogue: &Catalogue) -> Vec<String> {
     h
 }
 
-fn is_target(name: &str) -> bool {
-    let n = name.to_ascii_uppercase();
-    ["PTV", "CTV", "GTV", "ITV"].iter().any(|t| n.starts_with(t))
-}
-
 /// The target that speaks for the course: of the PTVs (else CTVs, ITVs, GTVs) the one that is covered worst, so that a
 /// well covered boost hides nothing; with the number of targets of that kind.
 pub(super) fn main_target<'r>(rows: &[&'r Row]) -> Option<(&'r Row, usize)> {
@@ -211,7 +206,7 @@ fn tiles(m: &CourseManifest, rows: &[&Row], goals: &[Goal], findings: &[Finding]
         .filter(|r| {
             let n = text(r, "ROI_Name").to_ascii_lowercase();
             let helper = ["body", "external", "couch", "ring", "skin", "iso"].iter().any(|w| n.contains(w));
-            !is_target(text(r, "ROI_Name")) && !helper && text(r, "Segmentation_Source") == "Manual"
+            !is_target_name(text(r, "ROI_Name")) && !helper && text(r, "Segmentation_Source") == "Manual"
         })
         .filter_map(|r| Some((*r, number(r, "DmeanGy")?)))
         .max_by(|a, b| a.1.total_cmp(&b.1));

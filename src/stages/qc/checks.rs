@@ -1,7 +1,9 @@
 //! The single checks. Each looks at one thing, says what it saw, and gives a status that counts.
 
 use crate::config::QcSettings;
-use crate::course::{Catalogue, CourseManifest, DvhArtefact, Finding, ImageObject, Level, LinkKind, NO_SOURCE, source};
+use crate::course::{
+    Catalogue, CourseManifest, DvhArtefact, Finding, ImageObject, Level, LinkKind, NO_SOURCE, is_target_name, source,
+};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -245,7 +247,7 @@ fn rd_validation(m: &CourseManifest, s: &QcSettings, d: &DvhArtefact) -> Check {
             .rows
             .iter()
             .filter(|r| r.get("dose_id").and_then(Value::as_str) == first.map(|d| d.id.as_str()))
-            .filter(|r| r.get("ROI_Name").and_then(Value::as_str).is_some_and(is_target))
+            .filter(|r| r.get("ROI_Name").and_then(Value::as_str).is_some_and(is_target_name))
             .filter_map(|r| r.get("D50Gy").and_then(Value::as_f64))
             .fold(f64::NAN, f64::max);
         let off = 100.0 * (median - rx) / rx;
@@ -357,18 +359,13 @@ fn consistency(m: &CourseManifest) -> Check {
     k
 }
 
-fn is_target(name: &str) -> bool {
-    let n = name.to_ascii_uppercase();
-    ["PTV", "CTV", "GTV", "ITV"].iter().any(|t| n.starts_with(t))
-}
-
 fn dose_coverage(d: &DvhArtefact, s: &QcSettings) -> Check {
     let mut k = Check::new("dose_coverage");
     let mut seen = 0;
     for r in &d.rows {
         let name = r.get("ROI_Name").and_then(Value::as_str).unwrap_or_default();
         let Some(cover) = r.get("dose_coverage (%)").and_then(Value::as_f64) else { continue };
-        if is_target(name) {
+        if is_target_name(name) {
             seen += 1;
             if cover < s.min_target_coverage_pct {
                 k.issue(
